@@ -1,0 +1,44 @@
+# Everything runs from .venv; each command sets up what it needs first, and at no cost when that is done.
+PY := .venv/bin/python
+ARGS ?=
+
+.PHONY: help setup run test verify fix bench protos lock
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1	\2/' | expand -t 10
+
+setup:  ## .venv from requirements/dev.lock, with this checkout in it
+	@sh tools/setup.sh dev
+
+run:  ## a server, a worker and sample tasks; ARGS=--once ends when they have
+	@sh tools/setup.sh run
+	@$(PY) -m taskwheel.cli dev $(ARGS)
+
+test: setup  ## all tests; ARGS goes to pytest
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+verify: setup  ## lint, types, import law, generated code = contract
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+	$(PY) tools/source_rules.py
+	$(PY) tools/protos.py --check
+	.venv/bin/buf lint
+
+fix: setup  ## what ruff can mend
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: setup  ## the benchmarks, a line a figure
+	@$(PY) -m benchmarks $(ARGS)
+
+protos: setup  ## the generated code anew
+	$(PY) tools/protos.py
+
+lock:  ## requirements/*.lock anew, with uv; UPGRADE=--upgrade takes newer versions
+	uv pip compile pyproject.toml --group run $(LOCK) -o requirements/run.lock
+	uv pip compile pyproject.toml --group dev --constraints requirements/run.lock $(LOCK) -o requirements/dev.lock
+
+LOCK = --quiet --extra server --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links $(UPGRADE)

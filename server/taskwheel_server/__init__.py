@@ -1,0 +1,1 @@
+"""The taskwheel service: a task scheduler and run queue behind one gRPC API."""
