@@ -36,9 +36,11 @@ bench: setup  ## the benchmarks, a line a figure
 protos: setup  ## the generated code anew
 	$(PY) tools/protos.py
 
-lock:  ## requirements/*.lock anew, with uv; UPGRADE=--upgrade takes newer versions
-	uv pip compile pyproject.toml --group run $(LOCK) -o requirements/run.lock
-	uv pip compile pyproject.toml --group dev --constraints requirements/run.lock $(LOCK) -o requirements/dev.lock
+lock: setup  ## requirements/*.lock anew; UPGRADE=--upgrade takes newer versions
+	$(COMPILE) --group setup -o requirements/setup.lock
+	$(COMPILE) pyproject.toml --extra server --group run -o requirements/run.lock
+	$(COMPILE) pyproject.toml --extra server --group dev -c requirements/run.lock -c requirements/setup.lock -o requirements/dev.lock
 
-LOCK = --quiet --extra server --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-emit-find-links $(UPGRADE)
+# No index address in a lock: each machine has its own.
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
