@@ -39,8 +39,8 @@ if ! uv --version >/dev/null 2>&1; then
 fi
 install() { "$uv" pip install --quiet --python .venv/bin/python "$@" || pip install "$@"; }
 if ! { install --require-hashes -r "requirements/$group.lock" && install --no-deps --no-build-isolation -e .; }; then
-    echo "the packages could not be installed: $python needs pip (Debian and Ubuntu: apt-get install python3-pip) or uv," >&2
-    echo "and a package index that one of them reaches." >&2
+    echo "the packages could not be installed, see above. $python needs pip (Debian and Ubuntu: apt-get install python3-pip)" >&2
+    echo "or uv, and a package index that one of them reaches." >&2
     exit 1
 fi
 # On all cores; and where Python may not write bytecode, each start would compile the libraries again.
