@@ -21,7 +21,7 @@ verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	.venv/bin/lint-imports --no-cache
+	.venv/bin/lint-imports --no-cache --no-logo
 	$(PY) tools/source_rules.py
 	$(PY) tools/protos.py --check
 	.venv/bin/buf lint
