@@ -27,7 +27,8 @@ OPTION_PACKAGES = ("buf/validate/", "google/api/")
 
 def read_protos(*, comments: bool) -> FileDescriptorSet:
     """Return the contract and all that it imports, as buf reads it."""
-    command = [Path(sys.executable).with_name("buf"), "build", "protos", "--as-file-descriptor-set", "-o", "-"]
+    buf = str(Path(sys.executable).with_name("buf"))
+    command = [buf, "build", "protos", "--as-file-descriptor-set", "-o", "-"]
     if not comments:
         command.append("--exclude-source-info")
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)

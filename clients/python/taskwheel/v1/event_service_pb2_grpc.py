@@ -52,12 +52,13 @@ class EventServiceServicer:
     """
 
     def WatchEvents(self, request, context):
-        """Streams events as they happen, in the order of sequence, each once, without gaps but for what the filter leaves out.
+        """Streams events as they happen, in the order of sequence, each once, without gaps but for what the filter leaves
+        out.
 
         To resume, send the sequence of the last response as after_sequence. OUT_OF_RANGE if events after it have been
-        deleted, with the reason EVENTS_COMPACTED, or if it is greater than the newest one, with the reason
-        SEQUENCE_AHEAD; the metadata then have `oldest_sequence` and `newest_sequence`. A caller who reads too slowly is cut
-        off with RESOURCE_EXHAUSTED and the reason SUBSCRIBER_TOO_SLOW; the metadata have the `after_sequence` to resume with.
+        deleted, with the reason EVENTS_COMPACTED, or if it is greater than the newest one, with the reason SEQUENCE_AHEAD;
+        the metadata then have `oldest_sequence` and `newest_sequence`. A caller who reads too slowly is cut off with
+        RESOURCE_EXHAUSTED and the reason SUBSCRIBER_TOO_SLOW; the metadata have the `after_sequence` to resume with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

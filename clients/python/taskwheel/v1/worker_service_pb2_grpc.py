@@ -29,8 +29,8 @@ class WorkerServiceStub:
     """Gives runs to workers and takes back what became of them.
 
     A worker holds each run under a lease, known by the run, its attempt and a lease_token. A lease that is not renewed
-    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`, or
-    retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
+    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`,
+    or retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
 
     Work does everything on one stream. The other rpcs do the same one by one: to work a run by hand, and to report a
     result whose stream broke. Errors are as told at TaskService.
@@ -73,8 +73,8 @@ class WorkerServiceServicer:
     """Gives runs to workers and takes back what became of them.
 
     A worker holds each run under a lease, known by the run, its attempt and a lease_token. A lease that is not renewed
-    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`, or
-    retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
+    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`,
+    or retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
 
     Work does everything on one stream. The other rpcs do the same one by one: to work a run by hand, and to report a
     result whose stream broke. Errors are as told at TaskService.
@@ -84,12 +84,12 @@ class WorkerServiceServicer:
         """Works runs on one stream, until either side ends it.
 
         The first request carries hello; the server answers welcome and then sends assignments, as many as the worker has
-        room for: an assignment takes room until the run's result or release is acknowledged. When the stream breaks, leases
-        go on until they end: report results on the next stream, or with CompleteTaskRuns.
+        room for: an assignment takes room until the run's result is stored or its lease is handed back. When the stream
+        breaks, leases go on until they end: report results on the next stream, or with CompleteTaskRuns.
 
-        INVALID_ARGUMENT if the first request has no hello, a later one has, or a field is at fault; the stream is then over,
-        and what earlier requests brought stands. RESOURCE_EXHAUSTED with the reason SUBSCRIBER_TOO_SLOW if the worker does
-        not read.
+        INVALID_ARGUMENT if the first request has no hello, a later one has, or a field is at fault; the stream is then
+        over, and what earlier requests brought stands. RESOURCE_EXHAUSTED with the reason SUBSCRIBER_TOO_SLOW if the
+        worker does not read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,8 +165,8 @@ class WorkerService:
     """Gives runs to workers and takes back what became of them.
 
     A worker holds each run under a lease, known by the run, its attempt and a lease_token. A lease that is not renewed
-    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`, or
-    retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
+    ends, 30 seconds after it was given or renewed by default, and the run is FAILED with the error `zombieTaskCleaned`,
+    or retried if its retry policy has retry_on_lost. What is reported under a lease that has ended changes nothing.
 
     Work does everything on one stream. The other rpcs do the same one by one: to work a run by hand, and to report a
     result whose stream broke. Errors are as told at TaskService.
