@@ -178,6 +178,7 @@ def stub(name: str) -> Any:
 def path(violation: Violation) -> str:
     """The path of a violation, as callers read it in a BadRequest."""
     text = ""
+    assert violation.proto.field
     for element in violation.proto.field.elements:
         text += f".{element.field_name}"
         if element.subscript:

@@ -92,10 +92,11 @@ class TaskRunServiceServicer:
 
         A PENDING run is CANCELLED and will not start. A RUNNING one becomes CANCELLING, and its worker is asked to stop;
         it ends when the worker says so, fails or loses its lease, which is not renewed for longer than 60 seconds. A
-        result that arrives first stands. A CANCELLING run stays as it is. A cancelled run is not retried.
+        result that arrives first stands. A run that is CANCELLING or CANCELLED stays as it is. A cancelled run is not
+        retried.
 
-        FAILED_PRECONDITION with the reason RUN_DONE if the run has ended, and with RUN_STARTED if pending_only is set and
-        it has started.
+        FAILED_PRECONDITION with the reason RUN_DONE if the run has ended otherwise, and with RUN_STARTED if pending_only
+        is set and it has started.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
