@@ -1,0 +1,76 @@
+"""What handlers call: the wheel for what changes, a few threads for what only reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from taskwheel_server.db.store import Store
+from taskwheel_server.errors import NotFound
+from taskwheel_server.model.names import DEFAULT_NAMESPACE, parse_parent
+from taskwheel_server.wheel import Wheel
+
+T = TypeVar("T")
+
+# Who calls, as long as nobody has to say so.
+ANONYMOUS = "anonymous"
+# As many as the store has reading connections: more would only queue there.
+READERS = 4
+
+
+class Backend:
+    """The way from the event loop to the wheel and the store.
+
+    Args:
+        store: read on threads of its own.
+        wheel: given commands.
+        lease: how long a lease lasts, µs.
+        retention: how long runs are kept after their end, µs.
+    """
+
+    def __init__(self, store: Store, wheel: Wheel, *, lease: int, retention: int) -> None:
+        self.store = store
+        self.wheel = wheel
+        self.lease = lease
+        self.retention = retention
+        self.start_time = wheel.clock.now()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    def now(self) -> int:
+        """Return the current instant, µs."""
+        return self.wheel.clock.now()
+
+    @property
+    def horizon(self) -> int:
+        """The instant (µs) at or before which what has ended counts as gone, deleted or not."""
+        return self.now() - self.retention
+
+    async def read(self, function: Callable[..., T], *args: Any) -> T:
+        """Call `function(connection, *args)` in one snapshot that holds all that was acknowledged.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, partial(self.store.read, function, *args))
+
+    def close(self) -> None:
+        """Wait for the reads under way, and end the threads."""
+        self._readers.shutdown(cancel_futures=True)
+
+
+def namespace_of(parent: str) -> str:
+    """Return the namespace that a request's parent names.
+
+    Raises:
+        InvalidArgument: it is no parent.
+        NotFound: NAMESPACE_NOT_FOUND.
+    """
+    namespace = parse_parent(parent)
+    if namespace != DEFAULT_NAMESPACE:
+        name = f"namespaces/{namespace}"
+        raise NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace {name}", parent=name)
+    return namespace

@@ -1,0 +1,93 @@
+"""What surrounds every handler: bytes to a checked message, the answer to bytes, any error to its status.
+
+A handler is a method of a servicer, named as its rpc. It takes the request (of a client stream: an async iterator of
+requests) and the call's context, and returns its answer, or yields it when it streams: a message, or bytes where it was
+serialised before. It raises TaskwheelError for what went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError
+
+from taskwheel_server.rpc.errors import MalformedRequest, abort
+from taskwheel_server.rpc.messages import message_class, service
+from taskwheel_server.rpc.validate import validate
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Any, Context], Any]
+
+
+def handlers_of(name: str, servicer: object) -> grpc.GenericRpcHandler:
+    """Return the handlers of a service of the contract, as `servicer` implements it.
+
+    gRPC is given no (de)serialisers of messages: one that fails would end the call as UNKNOWN, with our class names.
+    """
+    described = service(name)
+    made = {method.name: _handler(method, getattr(servicer, method.name)) for method in described.methods}
+    return grpc.method_handlers_generic_handler(described.full_name, made)
+
+
+def _handler(method: MethodDescriptor, handle: Handler) -> grpc.RpcMethodHandler[Any, Any]:
+    kind = message_class(method.input_type.full_name)
+    if method.client_streaming and method.server_streaming:
+        return grpc.stream_stream_rpc_method_handler(_bidirectional(kind, handle))
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(_streaming(kind, handle))
+    return grpc.unary_unary_rpc_method_handler(_unary(kind, handle))
+
+
+def _unary(kind: Any, handle: Handler) -> Callable[[bytes, Context], Any]:
+    async def call(received: bytes, context: Context) -> bytes:
+        try:
+            return _sent(await handle(_request(kind, received), context))
+        except Exception as error:  # noqa: BLE001 - every error becomes a status; cancellation is none
+            await abort(context, error)
+
+    return call
+
+
+def _streaming(kind: Any, handle: Handler) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+    async def call(received: bytes, context: Context) -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(handle(_request(kind, received), context)) as answers:
+                async for answer in answers:
+                    yield _sent(answer)
+        except Exception as error:  # noqa: BLE001 - as above
+            await abort(context, error)
+
+    return call
+
+
+def _bidirectional(kind: Any, handle: Handler) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[bytes]]:
+    async def requests(received: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in received:
+            yield _request(kind, message)
+
+    async def call(received: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(handle(requests(received), context)) as answers:
+                async for answer in answers:
+                    yield _sent(answer)
+        except Exception as error:  # noqa: BLE001 - as above
+            await abort(context, error)
+
+    return call
+
+
+def _request(kind: Any, received: bytes) -> Any:
+    try:
+        message = kind.FromString(received)
+    except DecodeError:
+        raise MalformedRequest from None
+    validate(message)
+    return message
+
+
+def _sent(answer: Any) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()

@@ -1,0 +1,94 @@
+"""The gRPC server: the services of the contract, health and reflection on one port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health import SERVICE_NAME as HEALTH  # type: ignore[import-untyped]
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]
+
+from taskwheel_server.rpc.endpoint import handlers_of
+from taskwheel_server.rpc.messages import PACKAGE
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_REFLECTION = "grpc.reflection.{}.ServerReflection"
+_OPTIONS: list[tuple[str, int]] = [
+    # A port that is in use is an error, not shared in silence.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Between the two, metadata is refused at random.
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),
+    # Thousands of streams that come back at once after a restart; by default they end as CANCELLED.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 30_000),
+    # Clients may ping an idle stream; the server pings too, to notice those that have gone.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+]
+
+
+class PortInUse(Exception):
+    """The address cannot be listened on."""
+
+
+class ApiServer:
+    """The API on one address.
+
+    Args:
+        servicers: who implements each service, by the service's bare name.
+        listen: `HOST:PORT`; port 0 takes a free one.
+
+    Raises:
+        PortInUse: another process has the port, or there is no such address.
+    """
+
+    def __init__(self, servicers: Mapping[str, object], listen: str) -> None:
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers([handlers_of(name, servicer) for name, servicer in servicers.items()])
+        self._names = [f"{PACKAGE}.{name}" for name in servicers]
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers(_reflection([*self._names, HEALTH]))
+        try:
+            self.port = self._server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise PortInUse(
+                f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
+            ) from error
+
+    async def start(self) -> None:
+        """Begin to answer; health is SERVING."""
+        await self._server.start()
+        await self.set_serving(serving=True)
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Set the health of the server and of each service."""
+        statuses = health_pb2.HealthCheckResponse.ServingStatus
+        for name in ("", *self._names):
+            await self._health.set(name, statuses.SERVING if serving else statuses.NOT_SERVING)
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls, and cut those that are not done in `grace` seconds."""
+        await self._server.stop(grace)
+
+
+def _reflection(names: list[str]) -> list[grpc.GenericRpcHandler]:
+    # The public descriptors: those of the generated stubs, which are in the default pool once imported.
+    for name in ("task_service", "task_run_service", "event_service", "worker_service", "admin_service"):
+        import_module(f"taskwheel.v1.{name}_pb2")
+    versions = [_REFLECTION.format(version) for version in ("v1", "v1alpha")]
+    servicer = reflection.aio.ReflectionServicer([*names, *versions])
+    # Of the same shape in both versions, so that one serves under both names.
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    return [grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler}) for name in versions]

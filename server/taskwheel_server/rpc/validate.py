@@ -1,0 +1,38 @@
+"""The rules that the contract puts beside its fields (buf.validate), judged by protovalidate: 2 to 4 µs a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.message import Message
+from protovalidate import Validator
+
+from taskwheel_server.errors import clip
+from taskwheel_server.rpc.errors import InvalidRequest
+
+_VALIDATOR = Validator()
+
+
+def validate(message: Message) -> None:
+    """Check a request against the contract's rules.
+
+    Raises:
+        InvalidRequest: with every violation.
+    """
+    if violations := _VALIDATOR.collect_violations(message):
+        raise InvalidRequest(
+            [
+                (_path(found.proto.field.elements if found.proto.field else ()), found.proto.message)
+                for found in violations
+            ]
+        )
+
+
+def _path(elements: Iterable[Any]) -> str:
+    path = ""
+    for element in elements:
+        path += f".{element.field_name}" if path else element.field_name
+        if subscript := element.subscript:
+            path += f"[{subscript.value}]" if subscript.field == "index" else f'["{clip(subscript.value)}"]'
+    return path
