@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 _SECOND = 1_000_000
 _MAX_ATTEMPTS = 100
 _MAX_DELAY = 30 * 86_400 * _SECOND
+_MAX_MULTIPLIER = 100
 _MAX_NAMES = 100
 _MAX_NAME_LENGTH = 256
 _NEVER_RETRIED = ("system", "startDeadlineExceeded")
@@ -114,8 +114,8 @@ def _check_backoff(backoff: ExponentialBackoff | FixedDelays) -> None:
         case ExponentialBackoff(initial_delay, multiplier, max_delay):
             _check_delay("exponential_backoff.initial_delay", initial_delay)
             _check_delay("exponential_backoff.max_delay", max_delay)
-            if not (math.isfinite(multiplier) and multiplier >= 1):
-                raise InvalidRetryPolicy("exponential_backoff.multiplier", "must be a finite number of at least 1")
+            if not 1 <= multiplier <= _MAX_MULTIPLIER:
+                raise InvalidRetryPolicy("exponential_backoff.multiplier", f"must be 1 to {_MAX_MULTIPLIER}")
             if max_delay < initial_delay:
                 raise InvalidRetryPolicy("exponential_backoff.max_delay", "must not be less than initial_delay")
 
@@ -164,11 +164,8 @@ def delay(policy: RetryPolicy, attempt: int, seed: str) -> int:
     if isinstance(backoff, FixedDelays):
         longest = backoff.delays[min(attempt, len(backoff.delays)) - 1]
     else:
-        # A loop, since the power itself overflows; the product of two checked numbers at worst becomes infinite.
-        grown: float = backoff.initial_delay
-        for _ in range(1, attempt):
-            grown = min(grown * backoff.multiplier, backoff.max_delay)
-        longest = int(min(grown, backoff.max_delay))
+        # Within the bounds of `check` the power stays far below a double's largest, 1e308.
+        longest = int(min(backoff.initial_delay * backoff.multiplier ** (attempt - 1), backoff.max_delay))
     digest = hashlib.blake2b(f"{seed}/{attempt}".encode(), digest_size=8).digest()
     chance = int.from_bytes(digest, "big") / 2**64
     return longest - int(longest * policy.jitter_ratio * chance)
