@@ -301,6 +301,11 @@ def test_a_filter_on_labels_may_stand_in_a_query_that_reads_labels(connection: C
     assert found == ["first"]
 
 
+def test_a_name_that_nothing_resolves_is_compared_as_written() -> None:
+    plain = catalogue(Field("uid", Kind.NAME))
+    assert parse("uid = abc", plain) == Comparison("uid", Operator.IN, ("abc",))
+
+
 def test_equal_filters_are_equal_values() -> None:
     text = "state=PENDING OR tags:x labels.k=v* -done=true"
     assert len({parse(text, CATALOGUE), parse(text.replace(" ", "  "), CATALOGUE)}) == 1
