@@ -1,0 +1,1 @@
+"""The store: every SQL statement, each a function over a batch. `dialect` holds all that differs between databases."""

@@ -1,0 +1,92 @@
+"""Events: written in sequence order by the wheel, read by cursor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskwheel_server.db.dialect import insert_many, query
+from taskwheel_server.db.runs import run_of
+from taskwheel_server.db.tables import events
+from taskwheel_server.model.event import Event, EventType
+from taskwheel_server.model.run import RUN_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+_COLUMNS = ("namespace", "sequence", "type", "time", "run_uid", "task_uid", "reason", "worker", "detail")
+_TYPES = {int(kind): kind for kind in EventType}
+# A snapshot has neither payload, result nor stack: they may be a thousand times its size.
+_LEFT_OUT = {"payload", "result", "error_stack"}
+_SNAPSHOT = ",".join("NULL" if column in _LEFT_OUT else f"r.{column}" for column in RUN_COLUMNS)
+_SELECT = (
+    f"SELECT {','.join(f'e.{column}' for column in _COLUMNS)},{_SNAPSHOT}"  # noqa: S608 - our names
+    " FROM events e LEFT JOIN runs r ON r.uid = e.run_uid WHERE e.namespace=?"
+)
+
+
+def take(connection: Connection, namespace: str, count: int) -> int:
+    """Reserve the next `count` sequence numbers of a namespace; return the first. Taken last in a turn."""
+    text = "UPDATE namespaces SET sequence = sequence + ? WHERE name=? RETURNING sequence"
+    return int(query(connection, text, count, namespace).scalar_one()) - count + 1
+
+
+def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert events as rows of namespace, sequence, type, time, run_uid, task_uid, reason, worker, detail."""
+    insert_many(connection, events, _COLUMNS, rows)
+
+
+def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, int]:
+    """Return (newest sequence that is no longer kept, newest sequence) of a namespace.
+
+    Args:
+        connection: to read with.
+        namespace: its name.
+        horizon: events at or before this instant (µs) count as gone, deleted or not.
+    """
+    newest, compacted = query(
+        connection, "SELECT sequence, compacted_sequence FROM namespaces WHERE name=?", namespace
+    ).one()
+    text = "SELECT sequence FROM events WHERE namespace=? AND sequence>? AND time>? ORDER BY sequence LIMIT 1"
+    first = query(connection, text, namespace, compacted, horizon).scalar()
+    return (first - 1 if first is not None else newest), newest
+
+
+def after(connection: Connection, namespace: str, sequence: int, limit: int) -> list[Event]:
+    """Return up to `limit` events that follow `sequence`, in order, with their runs."""
+    found = query(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
+    return [event_of(row) for row in found]
+
+
+def event_of(row: Row[Any] | Sequence[Any]) -> Event:
+    """Return the event of a row that holds the event's columns, then the run's."""
+    namespace, sequence, kind, time, run_uid, task_uid, reason, worker, detail, *columns = row
+    run = run_of(columns) if columns[0] is not None else None
+    return Event(
+        namespace=namespace,
+        sequence=sequence,
+        type=_TYPES[kind],
+        time=time,
+        run_uid=run_uid,
+        task_uid=task_uid or (run.task_uid if run else ""),
+        task_id=run.task_id if run else "",
+        reason=reason,
+        worker=worker,
+        detail=detail,
+        run=run,
+    )
+
+
+def compact(connection: Connection, namespace: str, horizon: int, limit: int) -> int:
+    """Delete the oldest events up to `horizon` (µs), at most `limit`, as a prefix. Return how many."""
+    text = "SELECT sequence, time FROM events WHERE namespace=? ORDER BY sequence LIMIT ?"
+    last = count = 0
+    for sequence, time in query(connection, text, namespace, limit):
+        if time > horizon:
+            break
+        last, count = sequence, count + 1
+    if count:
+        query(connection, "DELETE FROM events WHERE namespace=? AND sequence<=?", namespace, last)
+        query(connection, "UPDATE namespaces SET compacted_sequence=? WHERE name=?", last, namespace)
+    return count

@@ -1,0 +1,15 @@
+"""Namespaces: for now the one that exists from the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskwheel_server.db.dialect import query
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def names(connection: Connection) -> list[str]:
+    """Return the names of all namespaces, in order."""
+    return [row[0] for row in query(connection, "SELECT name FROM namespaces ORDER BY name")]

@@ -1,0 +1,224 @@
+"""Runs: admitting, moving and claiming them, a batch at a time, for the wheel."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from taskwheel_server.db.dialect import among, delete_many, insert_many, listed, query, update_many
+from taskwheel_server.db.tables import labels, logs, runs
+from taskwheel_server.model.run import RUN_COLUMNS, Run
+from taskwheel_server.model.state import State, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+# What a new row can have; the rest are the table's defaults.
+_INSERTED = (
+    "uid", "namespace", "task_uid", "task_id", "handler", "state", "state_reason", "state_change_time", "trigger",
+    "scheduled_time", "backfill", "first_scheduled_time", "skipped_count", "schedule_time", "create_time", "end_time",
+    "update_time", "priority", "attempt", "root_run", "retry_for_runs", "payload", "tags", "labels",
+    "creator_application", "creator_user", "request_id", "request_digest", "run_timeout", "start_deadline",
+    "retry_policy", "deadline",
+)  # fmt: skip
+# What each kind of move can change. A column that an index names costs an update of that index, changed or not.
+_MOVED = ("state", "state_reason", "state_change_time", "update_time", "lease_token", "lease_expire_time", "deadline")
+_STARTED = (*_MOVED, "start_time", "worker")
+_ENDED = (
+    *_MOVED, "end_time", "retried_by_run", "result", "error_type", "error_name", "error_message", "error_stack",
+)  # fmt: skip
+_RENEWED = ("update_time", "lease_expire_time", "deadline", "progress_ratio", "progress_message")
+
+_COLUMNS = ",".join(RUN_COLUMNS)
+_WHOLE = f"SELECT {_COLUMNS} FROM runs WHERE "  # noqa: S608 - our names
+# The wheel judges runs far more often than it hands them on: it leaves out what may be a thousand times the rest.
+_BULKY = {"payload", "result", "error_stack"}
+_SELECT = f"SELECT {','.join('NULL' if column in _BULKY else column for column in RUN_COLUMNS)} FROM runs WHERE "  # noqa: S608
+_STATES = {int(state): state for state in State}
+_TRIGGERS = {int(trigger): trigger for trigger in Trigger}
+
+_row = attrgetter(*_INSERTED)
+_moved = attrgetter(*_MOVED)
+_started = attrgetter(*_STARTED)
+_ended = attrgetter(*_ENDED)
+_renewed = attrgetter(*_RENEWED)
+
+
+def run_of(row: Row[Any] | Sequence[Any]) -> Run:
+    """Return the run of a row that holds RUN_COLUMNS in order."""
+    run = Run(*row)
+    run.state = _STATES[run.state]
+    run.trigger = _TRIGGERS[run.trigger]
+    return run
+
+
+def insert(connection: Connection, batch: Sequence[Run]) -> int:
+    """Insert new runs; those whose uid, slot or request id is taken are passed over. Return how many went in."""
+    return insert_many(connection, runs, _INSERTED, [_row(run) for run in batch])
+
+
+def index_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]) -> None:
+    """Make (key, value, owner) findable by filters; a tag has the key ''."""
+    insert_many(connection, labels, ("key", "value", "owner"), list(owned))
+
+
+def unindex_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]) -> None:
+    """Forget (key, value, owner)."""
+    delete_many(connection, labels, ("key", "value", "owner"), list(owned))
+
+
+def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False) -> dict[str, Run]:
+    """Return the runs with these uids, by uid; missing ones are left out, and bulky columns unless `whole`."""
+    found = query(connection, (_WHOLE if whole else _SELECT) + among("uid"), listed(uids))
+    return {row[0]: run_of(row) for row in found}
+
+
+def by_request(connection: Connection, namespace: str, request_ids: Iterable[str]) -> dict[str, Run]:
+    """Return the runs that these request ids brought about, by request id."""
+    found = query(connection, f"{_WHOLE}namespace=? AND {among('request_id')}", namespace, listed(request_ids))
+    return {run.request_id or "": run for run in map(run_of, found)}
+
+
+def by_slot(connection: Connection, task_uid: str, backfill: str, slots: Iterable[int]) -> dict[int, Run]:
+    """Return the first attempts of these slots (nominal instants, µs) of a task, by slot."""
+    text = f"{_WHOLE}task_uid=? AND backfill=? AND attempt=1 AND {among('scheduled_time')}"
+    found = query(connection, text, task_uid, backfill, listed(slots))
+    return {run.scheduled_time or 0: run for run in map(run_of, found)}
+
+
+def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | None]:
+    """Return the payloads of runs by uid."""
+    found = query(connection, f"SELECT uid, payload FROM runs WHERE {among('uid')}", listed(uids))  # noqa: S608
+    return {row[0]: row[1] for row in found}
+
+
+def ready(connection: Connection, namespace: str, handler: str, limit: int) -> Iterator[tuple[Run, int, int]]:
+    """Yield the ready runs of a handler in claim order, each with its task's limit (0: none) and running count."""
+    text = (
+        f"SELECT {','.join(f'r.{column}' for column in RUN_COLUMNS)},"  # noqa: S608 - our names
+        " coalesce(t.max_concurrent_runs, 0), coalesce(t.running, 0)"
+        " FROM runs r LEFT JOIN tasks t ON t.uid = r.task_uid"
+        " WHERE r.state = 3 AND r.namespace=? AND r.handler=?"
+        " ORDER BY r.priority DESC, r.schedule_time, r.uid LIMIT ?"
+    )
+    for row in query(connection, text, namespace, handler, limit):
+        yield run_of(row[:-2]), row[-2], row[-1]
+
+
+def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
+    """Return each (namespace, handler) that has ready runs, hopping over the claim index instead of reading it."""
+    text = (
+        "SELECT namespace, handler FROM runs WHERE state = 3 AND (namespace, handler) > (?, ?)"
+        " ORDER BY namespace, handler LIMIT 1"
+    )
+    found: list[tuple[str, str]] = []
+    while row := query(connection, text, *(found[-1] if found else ("", ""))).first():
+        found.append((row[0], row[1]))
+    return found
+
+
+def due(connection: Connection, now: int, limit: int) -> list[Run]:
+    """Return the runs whose deadline has come, the earliest first, at most `limit`."""
+    text = f"{_SELECT}deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ?"
+    return [run_of(row) for row in query(connection, text, now, limit)]
+
+
+def next_deadline(connection: Connection) -> int | None:
+    """Return the earliest deadline of any run, µs."""
+    text = "SELECT deadline FROM runs WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1"
+    return query(connection, text).scalar()
+
+
+def held(connection: Connection, task_uid: str, reason: str, limit: int) -> list[Run]:
+    """Return a task's runs held for `reason`, in claim order, at most `limit`."""
+    text = f"{_SELECT}state = 2 AND task_uid=? AND state_reason=? ORDER BY priority DESC, schedule_time, uid LIMIT ?"
+    return [run_of(row) for row in query(connection, text, task_uid, reason, limit)]
+
+
+def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str]:
+    """Return those of the tasks that have held runs."""
+    text = f"SELECT DISTINCT task_uid FROM runs WHERE state = 2 AND {among('task_uid')}"  # noqa: S608
+    return {row[0] for row in query(connection, text, listed(task_uids))}
+
+
+def all_tasks_with_held(connection: Connection) -> list[str]:
+    """Return every task that has held runs."""
+    return [row[0] for row in query(connection, "SELECT DISTINCT task_uid FROM runs WHERE state = 2")]
+
+
+def not_done(connection: Connection, task_uid: str) -> list[Run]:
+    """Return a task's runs that have not ended, oldest first."""
+    text = f"{_SELECT}end_time IS NULL AND task_uid=? ORDER BY uid"
+    return [run_of(row) for row in query(connection, text, task_uid)]
+
+
+def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
+    """Return a task's pending runs, oldest first, at most `limit`."""
+    text = f"{_SELECT}end_time IS NULL AND state <= 3 AND task_uid=? ORDER BY uid LIMIT ?"
+    return [run_of(row) for row in query(connection, text, task_uid, limit)]
+
+
+def has_open(connection: Connection, task_uid: str) -> bool:
+    """Tell whether a task has a run that is neither done nor itself held back by the overlap policy."""
+    text = (
+        "SELECT 1 FROM runs WHERE end_time IS NULL AND task_uid=?"
+        " AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED') LIMIT 1"
+    )
+    return query(connection, text, task_uid).first() is not None
+
+
+def count_running(connection: Connection, task_uid: str) -> int:
+    """Return how many of a task's runs are leased."""
+    text = "SELECT count(*) FROM runs WHERE end_time IS NULL AND task_uid=? AND state IN (4, 5)"
+    return int(query(connection, text, task_uid).scalar_one())
+
+
+def write_moved(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
+    """Write runs that moved to another live state, fenced by the state each one left. Return how many matched."""
+    rows = [(*_moved(run), run.uid, before) for run, before in moves]
+    return update_many(connection, runs, _MOVED, ("uid", "state"), rows)
+
+
+def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
+    """Write runs that went back from a worker, fenced by the state each one left. Return how many matched."""
+    rows = [(*_started(run), run.uid, before) for run, before in moves]
+    return update_many(connection, runs, _STARTED, ("uid", "state"), rows)
+
+
+def write_started(connection: Connection, batch: Sequence[Run]) -> int:
+    """Write claimed runs, fenced by their being ready. Return how many matched."""
+    rows = [(*_started(run), run.uid) for run in batch]
+    return update_many(connection, runs, _STARTED, ("uid",), rows, "state = 3")
+
+
+def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
+    """Write runs that ended, fenced by the state each one left. Return how many matched."""
+    rows = [(*_ended(run), run.uid, before) for run, before in moves]
+    return update_many(connection, runs, _ENDED, ("uid", "state"), rows)
+
+
+def write_renewed(connection: Connection, batch: Sequence[Run]) -> int:
+    """Write renewed leases and their progress, fenced by the token. Return how many matched."""
+    rows = [(*_renewed(run), run.uid, run.lease_token) for run in batch]
+    return update_many(connection, runs, _RENEWED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+
+
+def write_logged(connection: Connection, batch: Sequence[Run]) -> int:
+    """Write how much each run has logged, fenced by the token. Return how many matched."""
+    rows = [(run.log_count, run.log_bytes, run.uid, run.lease_token) for run in batch]
+    return update_many(connection, runs, ("log_count", "log_bytes"), ("uid", "lease_token"), rows)
+
+
+def expired(connection: Connection, horizon: int, limit: int) -> list[tuple[str, str, str]]:
+    """Return (uid, tags, labels) of runs that ended at or before `horizon`, the oldest first."""
+    text = "SELECT uid, tags, labels FROM runs WHERE end_time IS NOT NULL AND end_time <= ? ORDER BY end_time LIMIT ?"
+    return [(row[0], row[1], row[2]) for row in query(connection, text, horizon, limit)]
+
+
+def delete(connection: Connection, uids: Sequence[str]) -> None:
+    """Delete runs and their logs."""
+    rows = [(uid,) for uid in uids]
+    delete_many(connection, logs, ("run_uid",), rows)
+    delete_many(connection, runs, ("uid",), rows)

@@ -1,0 +1,236 @@
+"""The schema. Columns are named as the fields of `model`; times are µs since the epoch UTC, enums are their numbers.
+
+No foreign keys on runs: they outlive their task, and retention deletes in slices.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    # The number of the newest event; taken last in a turn, it is the ordering lock.
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+    # The newest event that retention has deleted.
+    Column("compacted_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("create_time", BigInteger, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("uid", String(36), primary_key=True),
+    Column("namespace", String(63), nullable=False),
+    Column("task_id", String(128), nullable=False),
+    Column("handler", String(128), nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("schedules", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("pause_reason", Text, nullable=False),
+    Column("pause_actor", Text, nullable=False),
+    Column("pause_time", BigInteger),
+    Column("payload", LargeBinary),
+    Column("priority", Integer, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("retry_policy", Text, nullable=False),
+    Column("overlap_policy", SmallInteger, nullable=False),
+    Column("misfire_mode", SmallInteger, nullable=False),
+    Column("catchup_window", BigInteger, nullable=False),
+    Column("max_catchup_runs", Integer, nullable=False),
+    Column("run_timeout", BigInteger),
+    Column("start_deadline", BigInteger),
+    Column("max_concurrent_runs", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("anchor_time", BigInteger, nullable=False),
+    Column("next_time", BigInteger),
+    Column("creator_application", Text, nullable=False),
+    Column("creator_user", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("delete_time", BigInteger),
+    Column("request_id", String(128)),
+    Column("request_digest", LargeBinary),
+)
+_live = text("delete_time IS NULL")
+Index("tasks_task_id", tasks.c.namespace, tasks.c.task_id, unique=True, sqlite_where=_live, postgresql_where=_live)
+_due = text("next_time IS NOT NULL")
+Index("tasks_next_time", tasks.c.next_time, sqlite_where=_due, postgresql_where=_due)
+_dead = text("delete_time IS NOT NULL")
+Index("tasks_deleted", tasks.c.delete_time, sqlite_where=_dead, postgresql_where=_dead)
+_requested = text("request_id IS NOT NULL")
+Index(
+    "tasks_request_id",
+    tasks.c.namespace,
+    tasks.c.request_id,
+    unique=True,
+    sqlite_where=_requested,
+    postgresql_where=_requested,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("uid", String(36), primary_key=True),
+    Column("namespace", String(63), nullable=False),
+    Column("task_uid", String(36), nullable=False),
+    Column("task_id", String(128), nullable=False),
+    Column("handler", String(128), nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("state_reason", Text),
+    Column("state_change_time", BigInteger, nullable=False),
+    Column("trigger", SmallInteger, nullable=False),
+    Column("scheduled_time", BigInteger),
+    Column("backfill", String(128), nullable=False, server_default=""),
+    Column("first_scheduled_time", BigInteger),
+    Column("skipped_count", BigInteger, nullable=False, server_default="0"),
+    Column("schedule_time", BigInteger, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("start_time", BigInteger),
+    Column("end_time", BigInteger),
+    Column("update_time", BigInteger, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("root_run", String(36)),
+    Column("retry_for_runs", Text, nullable=False, server_default=""),
+    Column("retried_by_run", String(36)),
+    Column("payload", LargeBinary),
+    Column("result", LargeBinary),
+    Column("error_type", Text),
+    Column("error_name", Text),
+    Column("error_message", Text),
+    Column("error_stack", Text),
+    Column("tags", Text, nullable=False, server_default=""),
+    Column("labels", Text, nullable=False, server_default=""),
+    Column("creator_application", Text, nullable=False, server_default=""),
+    Column("creator_user", Text, nullable=False, server_default=""),
+    Column("worker", Text),
+    Column("progress_ratio", Double),
+    Column("progress_message", Text),
+    Column("log_count", BigInteger, nullable=False, server_default="0"),
+    Column("log_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("request_id", String(128)),
+    Column("request_digest", LargeBinary),
+    Column("run_timeout", BigInteger),
+    Column("start_deadline", BigInteger),
+    Column("retry_policy", Text, nullable=False, server_default=""),
+    Column("lease_token", String(36)),
+    Column("lease_expire_time", BigInteger),
+    Column("deadline", BigInteger),
+)
+# The claim reads this one in order. Its predicate must be a literal for the planner to use it.
+_ready = text("state = 3")
+Index(
+    "runs_ready",
+    runs.c.namespace,
+    runs.c.handler,
+    runs.c.priority.desc(),
+    runs.c.schedule_time,
+    runs.c.uid,
+    sqlite_where=_ready,
+    postgresql_where=_ready,
+)
+_held = text("state = 2")
+Index(
+    "runs_held",
+    runs.c.task_uid,
+    runs.c.priority.desc(),
+    runs.c.schedule_time,
+    runs.c.uid,
+    sqlite_where=_held,
+    postgresql_where=_held,
+)
+_timed = text("deadline IS NOT NULL")
+Index("runs_deadline", runs.c.deadline, sqlite_where=_timed, postgresql_where=_timed)
+# By end_time, not by state: a claim then leaves this index alone.
+_open = text("end_time IS NULL")
+Index("runs_open", runs.c.task_uid, runs.c.uid, sqlite_where=_open, postgresql_where=_open)
+_ended = text("end_time IS NOT NULL")
+Index("runs_end_time", runs.c.end_time, sqlite_where=_ended, postgresql_where=_ended)
+Index("runs_task", runs.c.task_uid, runs.c.uid)
+_run_requested = text("request_id IS NOT NULL")
+Index(
+    "runs_request_id",
+    runs.c.namespace,
+    runs.c.request_id,
+    unique=True,
+    sqlite_where=_run_requested,
+    postgresql_where=_run_requested,
+)
+_slot = text("attempt = 1 AND scheduled_time IS NOT NULL")
+Index(
+    "runs_slot",
+    runs.c.task_uid,
+    runs.c.scheduled_time,
+    runs.c.backfill,
+    unique=True,
+    sqlite_where=_slot,
+    postgresql_where=_slot,
+)
+
+# Tags (key '') and labels of tasks and runs, for filters only: the rows themselves carry them as JSON.
+labels = Table(
+    "labels",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", String(256), primary_key=True),
+    Column("owner", String(36), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("namespace", String(63), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("type", SmallInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("run_uid", String(36)),
+    Column("task_uid", String(36)),
+    Column("reason", Text),
+    Column("worker", Text),
+    Column("detail", Text),
+    sqlite_with_rowid=False,
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("run_uid", String(36), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("stream", SmallInteger, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fields", LargeBinary),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,134 @@
+"""Tasks, for the wheel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from taskwheel_server.db.dialect import among, delete_many, insert_many, listed, query, update_many
+from taskwheel_server.db.tables import tasks
+from taskwheel_server.model.state import MisfireMode, OverlapPolicy
+from taskwheel_server.model.task import TASK_COLUMNS, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from taskwheel_server.model.names import TaskRef
+
+_SELECT = f"SELECT {','.join(TASK_COLUMNS)} FROM tasks WHERE "  # noqa: S608 - our names
+# The counter of running runs is moved by `add_running` alone, so that an edit cannot overwrite it.
+_WRITTEN = tuple(column for column in TASK_COLUMNS if column not in {"uid", "running"})
+_row = attrgetter(*TASK_COLUMNS)
+_written = attrgetter(*_WRITTEN)
+
+
+def task_of(row: Row[Any] | Sequence[Any]) -> Task:
+    """Return the task of a row that holds TASK_COLUMNS in order."""
+    task = Task(*row)
+    task.paused = bool(task.paused)
+    task.overlap_policy = OverlapPolicy(task.overlap_policy)
+    task.misfire_mode = MisfireMode(task.misfire_mode)
+    return task
+
+
+def find(connection: Connection, ref: TaskRef) -> Task | None:
+    """Return the live task that a caller points at."""
+    if ref.uid:
+        found = query(connection, f"{_SELECT}uid=? AND namespace=? AND delete_time IS NULL", ref.uid, ref.namespace)
+    else:
+        text = f"{_SELECT}namespace=? AND task_id=? AND delete_time IS NULL"
+        found = query(connection, text, ref.namespace, ref.task_id)
+    row = found.first()
+    return task_of(row) if row else None
+
+
+def near_match(connection: Connection, ref: TaskRef) -> str | None:
+    """Return the id of a task that differs from the one asked for in case only."""
+    text = "SELECT task_id FROM tasks WHERE namespace=? AND lower(task_id)=? AND delete_time IS NULL LIMIT 1"
+    return query(connection, text, ref.namespace, ref.task_id.lower()).scalar() if ref.task_id else None
+
+
+def by_uid(connection: Connection, uids: Iterable[str]) -> dict[str, Task]:
+    """Return the tasks with these uids, deleted ones included, by uid."""
+    return {row[0]: task_of(row) for row in query(connection, _SELECT + among("uid"), listed(uids))}
+
+
+def by_request(connection: Connection, namespace: str, request_id: str) -> Task | None:
+    """Return the task that a request id created."""
+    row = query(connection, f"{_SELECT}namespace=? AND request_id=?", namespace, request_id).first()
+    return task_of(row) if row else None
+
+
+def insert(connection: Connection, task: Task) -> bool:
+    """Insert a new task; False when its uid, id or request id is taken."""
+    return insert_many(connection, tasks, TASK_COLUMNS, [_row(task)]) == 1
+
+
+def update(connection: Connection, batch: Sequence[Task]) -> int:
+    """Write tasks back whole, the running counter excepted. Return how many matched."""
+    rows = [(*_written(task), task.uid) for task in batch]
+    return update_many(connection, tasks, _WRITTEN, ("uid",), rows)
+
+
+def advance(connection: Connection, batch: Sequence[tuple[int | None, str]]) -> int:
+    """Set the next slot (µs or None) of tasks by uid. Return how many matched."""
+    return update_many(connection, tasks, ("next_time",), ("uid",), batch)
+
+
+def add_running(connection: Connection, changes: dict[str, int]) -> None:
+    """Move the running counters by task uid, in uid order, of those tasks that have a limit."""
+    text = "UPDATE tasks SET running = max(running + ?, 0) WHERE uid=? AND max_concurrent_runs > 0"
+    for uid in sorted(changes):
+        if changes[uid]:
+            query(connection, text, changes[uid], uid)
+
+
+def set_running(connection: Connection, uid: str, running: int) -> None:
+    """Set a task's running counter: when it gets a limit."""
+    query(connection, "UPDATE tasks SET running=? WHERE uid=?", running, uid)
+
+
+def due(connection: Connection, now: int, limit: int) -> list[Task]:
+    """Return the tasks whose next slot has come, the earliest first."""
+    text = f"{_SELECT}next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT ?"
+    return [task_of(row) for row in query(connection, text, now, limit)]
+
+
+def next_due(connection: Connection) -> int | None:
+    """Return the earliest next slot of any task, µs."""
+    text = "SELECT next_time FROM tasks WHERE next_time IS NOT NULL ORDER BY next_time LIMIT 1"
+    return query(connection, text).scalar()
+
+
+def deleted(connection: Connection) -> Task | None:
+    """Return a deleted task whose row still stands."""
+    row = query(connection, f"{_SELECT}delete_time IS NOT NULL ORDER BY delete_time LIMIT 1").first()
+    return task_of(row) if row else None
+
+
+def purge(connection: Connection, uid: str) -> None:
+    """Delete a task's row for good."""
+    delete_many(connection, tasks, ("uid",), [(uid,)])
+
+
+def dump(task: Task) -> str:
+    """Return the JSON of a task's row, for the snapshot in its events; the payload as hexadecimal text."""
+    row = asdict(task)
+    for column in ("payload", "request_digest"):
+        row[column] = row[column].hex() if row[column] is not None else None
+    return json.dumps(row, separators=(",", ":"))
+
+
+def load(text: str) -> Task:
+    """Return the task of `dump`'s JSON."""
+    row = json.loads(text)
+    for column in ("payload", "request_digest"):
+        row[column] = bytes.fromhex(row[column]) if row[column] is not None else None
+    task = Task(**row)
+    task.overlap_policy = OverlapPolicy(task.overlap_policy)
+    task.misfire_mode = MisfireMode(task.misfire_mode)
+    return task

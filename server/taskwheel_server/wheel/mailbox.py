@@ -1,0 +1,101 @@
+"""Where commands wait for the next turn: bounded, urgent ones first, a thread-safe border crossed once a turn."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from taskwheel_server.errors import ResourceExhausted, Unavailable
+
+if TYPE_CHECKING:
+    from taskwheel_server.wheel.commands import Command
+
+# Rows, not commands: about two seconds of work at full load, and at 1 KiB a row some 50 MB.
+CAPACITY = 50_000
+# A transaction of about a thousand rows commits in a few ms; larger ones gain nothing and delay everybody.
+TURN_ROWS = 1_000
+# A group this large is a sign of many callers, who gain by company: see `linger`.
+CROWD = 8
+LINGER = 0.002
+
+
+class Mailbox:
+    """Commands on their way to the wheel.
+
+    Args:
+        capacity: rows that may wait; urgent commands pass even a full mailbox, for they free what others wait for.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._condition = threading.Condition()
+        self._urgent: deque[Command] = deque()
+        self._normal: deque[Command] = deque()
+        self._rows = 0
+        self._woken = False
+        self._closed = False
+        self._crowd = 0
+
+    def put(self, command: Command) -> None:
+        """Add a command.
+
+        Raises:
+            ResourceExhausted: MAILBOX_FULL; nothing was taken on.
+            Unavailable: SHUTTING_DOWN.
+        """
+        with self._condition:
+            if self._closed:
+                raise Unavailable("SHUTTING_DOWN", "the server is shutting down; try again")
+            if self._rows >= self._capacity and not command.urgent:
+                raise ResourceExhausted("MAILBOX_FULL", "more work arrives than can be stored; try again shortly")
+            (self._urgent if command.urgent else self._normal).append(command)
+            self._rows += command.weight
+            # While the wheel lingers only the last of the crowd wakes it.
+            if len(self._urgent) + len(self._normal) >= self._crowd:
+                self._condition.notify()
+
+    def wake(self) -> None:
+        """End the current or next wait: time has moved, or a chore is due."""
+        with self._condition:
+            self._woken = True
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Refuse further commands and end the wait."""
+        with self._condition:
+            self._closed = True
+            self._woken = True
+            self._condition.notify()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._urgent and not self._normal
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait for a command, a wake or `timeout` seconds (None: without end)."""
+        with self._condition:
+            if self.empty and not self._woken:
+                self._condition.wait(timeout)
+            self._woken = False
+
+    def linger(self, crowd: int) -> None:
+        """Wait up to LINGER seconds for as many commands as the last turn had: only after a crowd, never when idle."""
+        with self._condition:
+            if not self._closed and len(self._urgent) + len(self._normal) < crowd:
+                self._crowd = crowd
+                self._condition.wait(LINGER)
+                self._crowd = 0
+
+    def take(self) -> list[Command]:
+        """Take a turn's worth of commands, urgent ones first; at least one if there is any."""
+        taken: list[Command] = []
+        rows = 0
+        with self._condition:
+            for queue in (self._urgent, self._normal):
+                while queue and (not taken or rows + queue[0].weight <= TURN_ROWS):
+                    rows += queue[0].weight
+                    taken.append(queue.popleft())
+            self._rows -= rows
+        return taken

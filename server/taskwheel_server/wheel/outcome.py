@@ -1,0 +1,44 @@
+"""What a turn hands to the event loop after its commit, in one piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taskwheel_server.model.run import Run
+    from taskwheel_server.workers import Session
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The fruits of a turn.
+
+    Attributes:
+        answers: (ticket, value) or (ticket, exception) to resolve.
+        assignments: claimed runs by stream.
+        cancellations: uids of runs to stop by stream.
+        sequences: newest event sequence by namespace, of those that got events.
+        logged: uids of runs that got log lines.
+        ended: uids of runs that ended.
+    """
+
+    answers: list[tuple[Any, Any]] = field(default_factory=list)
+    assignments: dict[Session, list[Run]] = field(default_factory=dict)
+    cancellations: dict[Session, list[str]] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+
+
+def resolve(outcome: Outcome) -> None:
+    """Resolve every ticket of a turn and push to its streams; called on the event loop."""
+    for ticket, value in outcome.answers:
+        if ticket is None or ticket.done():
+            continue
+        if isinstance(value, Exception):
+            ticket.set_exception(value)
+        else:
+            ticket.set_result(value)
+    for session in outcome.assignments.keys() | outcome.cancellations.keys():
+        session.push(outcome.assignments.get(session, []), outcome.cancellations.get(session, []))

@@ -1,0 +1,59 @@
+"""Release: held runs go on when a place under their task's limit, or the run they overlapped, is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskwheel_server.db import runs, tasks
+from taskwheel_server.model.state import State, StateReason
+from taskwheel_server.wheel.admit import start_limit
+from taskwheel_server.wheel.turn import SLICE
+
+if TYPE_CHECKING:
+    from taskwheel_server.model.run import Run
+    from taskwheel_server.model.task import Task
+    from taskwheel_server.wheel.turn import Turn
+
+
+def release_held(turn: Turn) -> None:
+    """Let the held runs of the tasks that were eased in this turn go on, in claim order.
+
+    More may become ready than the limit lets start: the claim judges again, so that a graver run that arrives in
+    between goes first.
+    """
+    tasks.add_running(turn.connection, {uid: -count for uid, count in turn.vacated.items()})
+    turn.vacated.clear()
+    eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
+    if not eased:
+        return
+    owners = tasks.by_uid(turn.connection, eased)
+    moves: list[tuple[Run, State]] = []
+    for uid in sorted(eased):
+        task = owners.get(uid)
+        if not runs.has_open(turn.connection, uid):
+            for run in runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1):
+                moves.append((run, _go_on(turn, run)))
+        room = _room(task)
+        freed = runs.held(turn.connection, uid, StateReason.CONCURRENCY_LIMIT, room)
+        turn.unfinished |= len(freed) == SLICE
+        moves += [(run, _go_on(turn, run)) for run in freed]
+        if len(freed) < SLICE:
+            turn.eased.discard(uid)
+    turn.write_moved(moves)
+
+
+def _room(task: Task | None) -> int:
+    if task is None or not task.max_concurrent_runs:
+        return SLICE
+    return min(max(task.max_concurrent_runs - task.running, 0), SLICE)
+
+
+def _go_on(turn: Turn, run: Run) -> State:
+    if run.schedule_time > turn.now:
+        before = turn.move(run, State.WAITING, StateReason.NOT_DUE)
+        run.deadline = run.schedule_time
+        return before
+    before = turn.move(run, State.READY, None)
+    run.deadline = start_limit(run)
+    turn.registry.maybe_ready.add((run.namespace, run.handler))
+    return before

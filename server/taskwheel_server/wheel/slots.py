@@ -1,0 +1,210 @@
+"""Slots: tasks whose time has come, missed slots, overlap, backfill. No slot goes by without a row that says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskwheel_server import schedule
+from taskwheel_server.clock import MINUTE
+from taskwheel_server.db import runs, tasks
+from taskwheel_server.errors import TaskwheelError
+from taskwheel_server.model.event import EventType
+from taskwheel_server.model.run import Run
+from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State, StateReason, Trigger
+from taskwheel_server.wheel.admit import find_task, place, reused, stamp, start_limit, store
+from taskwheel_server.wheel.ending import Endings
+from taskwheel_server.wheel.settle import ask_to_stop
+from taskwheel_server.wheel.turn import SLICE
+
+if TYPE_CHECKING:
+    from taskwheel_server.model.task import Task
+    from taskwheel_server.wheel.commands import AdmitSlots
+    from taskwheel_server.wheel.turn import Turn
+
+# A slot met later than this was missed (design: the misfire policy then decides).
+MISSED_AFTER = MINUTE
+
+
+def next_time(task: Task, after: int) -> int | None:
+    """Return the first slot of a task later than `after` (µs), None when it has none or is paused."""
+    if task.paused or not task.schedules:
+        return None
+    return schedule.next_slot_of(schedule.load(task.schedules), after, anchor=task.anchor_time, seed=task.uid)
+
+
+def tick_tasks(turn: Turn) -> None:
+    """Turn the due slots of tasks into runs and move the tasks on to their next slot."""
+    due = tasks.due(turn.connection, turn.now, SLICE)
+    if not due:
+        return
+    turn.unfinished |= len(due) == SLICE
+    fresh: list[Run] = []
+    advanced: list[tuple[int | None, str]] = []
+    for task in due:
+        try:
+            fresh += _due_runs(turn, task)
+            advanced.append((next_time(task, turn.now), task.uid))
+        except schedule.InvalidSchedule as error:
+            # Stored by a version that knew more, or less: it must not stop the wheel, nor be silent.
+            _pause(turn, task, f"the schedule cannot be read: {error.description}")
+    store(turn, fresh)
+    tasks.advance(turn.connection, advanced)
+
+
+def _pause(turn: Turn, task: Task, reason: str) -> None:
+    task.paused, task.pause_reason, task.pause_actor, task.pause_time = True, reason, "taskwheel", turn.now
+    task.next_time, task.update_time = None, turn.now
+    task.version += 1
+    tasks.update(turn.connection, [task])
+    turn.emit_task(EventType.TASK_PAUSED, task, tasks.dump(task))
+
+
+def _due_runs(turn: Turn, task: Task) -> list[Run]:
+    schedules = schedule.load(task.schedules)
+    first = task.next_time if task.next_time is not None else turn.now
+    on_time = turn.now - MISSED_AFTER
+    overlap = Overlap(turn, task, task.overlap_policy)
+    fresh = _missed(turn, task, overlap, first, on_time - 1) if first < on_time else []
+    timely = schedule.slots_between(
+        schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=SLICE
+    )
+    return fresh + [overlap.enter(slot_run(turn, task, slot, Trigger.SCHEDULE)) for slot in timely]
+
+
+def _missed(turn: Turn, task: Task, overlap: Overlap, first: int, last: int) -> list[Run]:
+    """Return what the misfire policy makes of the slots in [first, last]: one SKIPPED run, then catch-up runs."""
+    schedules = schedule.load(task.schedules)
+    anchor, seed = task.anchor_time, task.uid
+    limit = {MisfireMode.RUN_ONCE: 1, MisfireMode.RUN_ALL: task.max_catchup_runs, MisfireMode.SKIP: 0}
+    wanted = limit[task.misfire_mode]
+    since = max(first, turn.now - task.catchup_window)
+    caught_up = (
+        schedule.newest_slots(schedules, since - 1, last, anchor=anchor, seed=seed, limit=wanted) if wanted else []
+    )
+    until = caught_up[0] - 1 if caught_up else last
+    fresh: list[Run] = []
+    if skipped := schedule.count_slots(schedules, first - 1, until, anchor=anchor, seed=seed):
+        [newest] = schedule.newest_slots(schedules, first - 1, until, anchor=anchor, seed=seed, limit=1)
+        run = slot_run(turn, task, newest, Trigger.SCHEDULE)
+        run.first_scheduled_time, run.skipped_count = first, skipped
+        fresh.append(_skip(run, StateReason.MISSED, turn.now))
+    return fresh + [overlap.enter(slot_run(turn, task, slot, Trigger.CATCH_UP)) for slot in caught_up]
+
+
+def slot_run(turn: Turn, task: Task, slot: int, trigger: Trigger, uid: str | None = None) -> Run:
+    """Return the run of a nominal instant (µs), not yet placed; all but a backfill's start is delayed by the jitter."""
+    delay = 0
+    if trigger is not Trigger.BACKFILL:
+        delay = schedule.delay_of(schedule.load(task.schedules), slot, anchor=task.anchor_time, seed=task.uid)
+    return Run(
+        uid or turn.minter.mint(),
+        task.namespace,
+        task.uid,
+        task.task_id,
+        task.handler,
+        State.READY,
+        trigger=trigger,
+        scheduled_time=slot,
+        schedule_time=slot + delay,
+        payload=task.payload,
+        priority=task.priority,
+        tags=task.tags,
+        labels=task.labels,
+        creator_application=task.creator_application,
+        creator_user=task.creator_user,
+        run_timeout=task.run_timeout,
+        start_deadline=task.start_deadline,
+        retry_policy=task.retry_policy,
+    )
+
+
+def _skip(run: Run, reason: str, now: int) -> Run:
+    stamp(run, now)
+    run.state, run.state_reason, run.skipped_count = State.SKIPPED, reason, run.skipped_count or 1
+    run.end_time = now
+    return run
+
+
+class Overlap:
+    """Judges the slots of one task in one turn against every run of the task that is not done.
+
+    Args:
+        turn: under way.
+        task: whose slots.
+        policy: what decides.
+    """
+
+    def __init__(self, turn: Turn, task: Task, policy: OverlapPolicy) -> None:
+        self._turn = turn
+        self._task = task
+        self._policy = policy
+        self._last: Run | None = None
+        if policy is not OverlapPolicy.ALLOW:
+            self._busy = runs.has_open(turn.connection, task.uid)
+            self._queued = bool(runs.held(turn.connection, task.uid, StateReason.OVERLAP_QUEUED, 1))
+
+    def enter(self, run: Run) -> Run:
+        """Place the run of the next slot, or skip it, and return it."""
+        now = self._turn.now
+        match self._policy:
+            case OverlapPolicy.ALLOW:
+                place(run, self._task, now)
+                return run
+            case OverlapPolicy.CANCEL_RUNNING:
+                self._clear()
+            case OverlapPolicy.SKIP if self._busy:
+                return _skip(run, StateReason.OVERLAP_SKIPPED, now)
+            case OverlapPolicy.QUEUE_ONE if self._busy and self._queued:
+                return _skip(run, StateReason.OVERLAP_SKIPPED, now)
+        place(run, self._task, now)
+        if self._busy:
+            # Whatever it was placed as: the end of the other run, not time or the limit, lets it go on.
+            run.state, run.state_reason, run.deadline = State.HELD, StateReason.OVERLAP_QUEUED, start_limit(run)
+            self._queued = True
+        self._busy, self._last = True, run
+        return run
+
+    def _clear(self) -> None:
+        """Cancel what the task has under way; stay busy while anything still runs."""
+        if self._last:
+            _skip(self._last, StateReason.OVERLAP_CANCELLED, self._turn.now)
+        endings = Endings(self._turn)
+        asked: list[tuple[Run, State]] = []
+        self._busy = False
+        for run in runs.not_done(self._turn.connection, self._task.uid):
+            if run.state.pending:
+                endings.cancel(run, StateReason.OVERLAP_CANCELLED)
+                continue
+            self._busy = True
+            if run.state is State.RUNNING:
+                ask_to_stop(self._turn, asked, run, StateReason.OVERLAP_CANCELLED)
+        self._turn.write_moved(asked)
+        endings.write()
+
+
+def backfill(turn: Turn, commands: list[AdmitSlots]) -> None:
+    """Admit slots of the past; those that the same backfill has admitted before are answered as they are."""
+    for command in commands:
+        try:
+            turn.answer(command, _backfill(turn, command))
+        except TaskwheelError as error:
+            turn.answer(command, error)
+
+
+def _backfill(turn: Turn, command: AdmitSlots) -> list[Run]:
+    task = find_task(turn.connection, command.task)
+    known = runs.by_slot(turn.connection, task.uid, command.backfill, command.slots)
+    if any(run.request_digest != command.request_digest for run in known.values()):
+        raise reused(command.backfill)
+    overlap = Overlap(turn, task, command.overlap_policy or task.overlap_policy)
+    answer: list[Run] = []
+    fresh: list[Run] = []
+    for slot, uid in zip(command.slots, command.uids, strict=True):
+        if not (run := known.get(slot)):
+            run = slot_run(turn, task, slot, Trigger.BACKFILL, uid)
+            run.backfill, run.request_digest = command.backfill, command.request_digest
+            run.creator_application, run.creator_user = command.creator_application, command.creator_user
+            fresh.append(overlap.enter(run))
+        answer.append(run)
+    store(turn, fresh)
+    return answer

@@ -1,0 +1,41 @@
+"""Sweep: what retention has left behind and what deleted tasks had pending, in slices, each a small turn of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskwheel_server.db import events, namespaces, runs, tasks
+from taskwheel_server.model.state import StateReason
+from taskwheel_server.wheel.admit import owned_labels
+from taskwheel_server.wheel.ending import Endings
+from taskwheel_server.wheel.turn import SLICE
+
+if TYPE_CHECKING:
+    from taskwheel_server.wheel.turn import Turn
+
+
+def sweep(turn: Turn) -> None:
+    """Delete a slice of what is past retention and cancel a slice of a deleted task's pending runs."""
+    horizon = turn.now - turn.settings.retention
+    for namespace in namespaces.names(turn.connection):
+        turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE
+    expired = runs.expired(turn.connection, horizon, SLICE)
+    turn.unfinished |= len(expired) == SLICE
+    runs.unindex_labels(
+        turn.connection, (owned for uid, tags, labels in expired for owned in owned_labels(uid, tags, labels))
+    )
+    runs.delete(turn.connection, [uid for uid, *_ in expired])
+    _sweep_deleted_task(turn)
+
+
+def _sweep_deleted_task(turn: Turn) -> None:
+    if not (task := tasks.deleted(turn.connection)):
+        return
+    pending = runs.pending(turn.connection, task.uid, SLICE)
+    endings = Endings(turn)
+    for run in pending:
+        endings.cancel(run, StateReason.TASK_DELETED)
+    endings.write()
+    if len(pending) < SLICE:
+        tasks.purge(turn.connection, task.uid)
+    turn.unfinished = True

@@ -1,0 +1,124 @@
+"""One turn: its transaction, its instant, and what it gathers for after the commit.
+
+Nothing outside the transaction changes until it has committed: a turn that fails is thrown away whole and replayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from taskwheel_server.db import runs
+from taskwheel_server.model.state import LEGAL_MOVES, State
+from taskwheel_server.wheel.outcome import Outcome
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from taskwheel_server.model.event import EventType
+    from taskwheel_server.model.run import Run
+    from taskwheel_server.model.task import Task
+    from taskwheel_server.model.uid import Minter
+    from taskwheel_server.wheel.commands import Command
+    from taskwheel_server.workers import Registry
+
+# How many due rows one stage takes on in a turn: it goes on in the next one, after whoever waits.
+SLICE = 500
+
+
+class StaleTurn(Exception):
+    """A fenced write met a row that has moved since this turn read it: replay the turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator decides about time.
+
+    Args:
+        lease: how long a lease lasts, µs.
+        retention: how long runs, logs and events are kept after their end, µs.
+    """
+
+    lease: int
+    retention: int
+
+
+@dataclass(slots=True)
+class Turn:
+    """A turn under way.
+
+    Args:
+        connection: in the writing transaction.
+        now: the instant of everything in this turn, µs.
+        minter: for uids and lease tokens.
+        registry: who can take work.
+        settings: the operator's.
+        replay: whether this turn may have committed before.
+    """
+
+    connection: Connection
+    now: int
+    minter: Minter
+    registry: Registry
+    settings: Settings
+    replay: bool = False
+    events: list[tuple[str, EventType, int, str | None, str | None, str | None, str | None, str | None]] = field(
+        default_factory=list
+    )
+    outcome: Outcome = field(default_factory=Outcome)
+    # Runs that gave back their worker's credit, and how many of each task gave back a place under its limit.
+    freed: list[str] = field(default_factory=list)
+    vacated: dict[str, int] = field(default_factory=dict)
+    # Tasks one of whose runs ended or whose limit changed: their held runs may go on.
+    eased: set[str] = field(default_factory=set)
+    unfinished: bool = False
+    next_time: int | None = None
+
+    def answer(self, command: Command, value: Any) -> None:
+        """Note a command's answer: a value, or the exception it met."""
+        self.outcome.answers.append((command.ticket, value))
+
+    def emit_run(self, kind: EventType, run: Run) -> None:
+        """Note an event of a run."""
+        self.events.append((run.namespace, kind, self.now, run.uid, None, run.state_reason, run.worker, None))
+
+    def emit_task(self, kind: EventType, task: Task, detail: str) -> None:
+        """Note an event of a task with its snapshot."""
+        self.events.append((task.namespace, kind, self.now, None, task.uid, None, None, detail))
+
+    def move(self, run: Run, state: State, reason: str | None) -> State:
+        """Move a run in memory and return the state it left; its task and worker are told after the commit.
+
+        Raises:
+            AssertionError: the move is not in the table of legal moves.
+        """
+        before = run.state
+        if state not in LEGAL_MOVES[before]:
+            raise AssertionError(f"illegal move from {before.name} to {state.name}")
+        run.state, run.state_reason = state, reason
+        run.state_change_time = run.update_time = self.now
+        if state.done:
+            run.end_time = self.now
+            run.lease_expire_time = run.deadline = None
+            self.eased.add(run.task_uid)
+            self.outcome.ended.add(run.uid)
+        if before in {State.RUNNING, State.CANCELLING} and state is not State.CANCELLING:
+            self.vacated[run.task_uid] = self.vacated.get(run.task_uid, 0) + 1
+            self.eased.add(run.task_uid)
+            self.freed.append(run.uid)
+        return before
+
+    def stop_worker(self, run: Run) -> None:
+        """Have the worker that holds a run told to stop it."""
+        if session := self.registry.holder(run.uid):
+            self.outcome.cancellations.setdefault(session, []).append(run.uid)
+
+    def write_moved(self, moves: list[tuple[Run, State]]) -> None:
+        """Write moves between live states. Raises StaleTurn."""
+        if runs.write_moved(self.connection, moves) != len(moves):
+            raise StaleTurn
+
+    def write_ended(self, moves: list[tuple[Run, State]]) -> None:
+        """Write moves to final states. Raises StaleTurn."""
+        if runs.write_ended(self.connection, moves) != len(moves):
+            raise StaleTurn

@@ -1,0 +1,266 @@
+"""The thread that turns: drain the mailbox, one transaction, deliver.
+
+A turn whose commit has an unknown outcome is replayed: every uid was minted before, settling is fenced, slots are
+unique, so what happened already happens to nothing. A turn that raises is replayed without the tick, then by halves,
+until the culprit stands alone; it alone is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from taskwheel_server.clock import MINUTE, SECOND
+from taskwheel_server.db import runs, tasks
+from taskwheel_server.errors import Unavailable
+from taskwheel_server.model.uid import Minter
+from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep, timers
+from taskwheel_server.wheel.mailbox import CROWD, Mailbox
+from taskwheel_server.wheel.outcome import Outcome
+from taskwheel_server.wheel.turn import Settings, StaleTurn, Turn
+from taskwheel_server.workers import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskwheel_server.db.store import Store
+    from taskwheel_server.wheel.commands import Command
+
+SWEEP_EVERY = MINUTE
+# After a failure that is nobody's command, so that a broken disk is not asked a thousand times a second.
+BACK_OFF = SECOND
+# A fenced write that fails this often in a row is no race.
+MAX_REPLAYS = 5
+
+_EDITS = (
+    commands.CreateTask,
+    commands.UpdateTask,
+    commands.RenameTask,
+    commands.PauseTask,
+    commands.ResumeTask,
+    commands.DeleteTask,
+)
+
+log = structlog.get_logger()
+
+
+class Wheel:
+    """The one place where time and state move.
+
+    Args:
+        store: where everything is.
+        lease: how long a lease lasts, µs.
+        retention: how long ended runs, logs and events are kept, µs.
+        deliver: called on the wheel's thread after each commit that bore fruit.
+    """
+
+    def __init__(self, store: Store, *, lease: int, retention: int, deliver: Callable[[Outcome], None]) -> None:
+        self.clock = store.clock
+        self.minter = Minter(store.clock)
+        self.settings = Settings(lease, retention)
+        self._store = store
+        self._deliver = deliver
+        self._mailbox = Mailbox()
+        self._registry = Registry()
+        self._thread = threading.Thread(target=self._loop, name="wheel")
+        self._stopping = False
+        self._crowd = 0
+        self._unfinished = False
+        self._next_time: int | None = 0
+        self._next_tick = 0
+        self._next_sweep = 0
+        self._orphans: list[commands.Lease] = []
+        self._eased: set[str] = set()
+        # When the turn under way began, by the monotonic clock in seconds: for the watchdog.
+        self.turn_began: float | None = None
+        self._recover()
+        self.clock.on_change(self._mailbox.wake)
+
+    def _recover(self) -> None:
+        with self._store.write() as connection:
+            self._registry.maybe_ready.update(runs.ready_handlers(connection))
+            self._eased.update(runs.all_tasks_with_held(connection))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse further commands, carry out those that wait, end the thread."""
+        self._stopping = True
+        self._mailbox.close()
+        self._thread.join()
+
+    def submit(self, command: Command) -> asyncio.Future[Any]:
+        """Hand in a command on the event loop and return the future of its answer.
+
+        Raises:
+            ResourceExhausted: MAILBOX_FULL.
+            Unavailable: SHUTTING_DOWN.
+        """
+        ticket = command.ticket = asyncio.get_running_loop().create_future()
+        self._mailbox.put(command)
+        return ticket
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do right now."""
+        due = self._next_time is not None and self._next_time <= self.clock.now()
+        return self._unfinished or due or not self._mailbox.empty
+
+    def _loop(self) -> None:
+        while not (self._stopping and self._mailbox.empty):
+            if not self._unfinished:
+                self._mailbox.wait(None if self._next_time is None else self.clock.timeout(self._next_time))
+            if self._crowd >= CROWD:
+                self._mailbox.linger(self._crowd)
+            self.turn()
+
+    def turn(self) -> None:
+        """Turn once: carry out what waits in the mailbox and what is due, then a slice of the sweep if it is time."""
+        self.turn_began = time.monotonic()
+        taken = self._mailbox.take()
+        self._crowd = len(taken)
+        self._unfinished = False
+        self._carry_out(taken, tick=self.clock.now() >= self._next_tick)
+        if self.clock.now() >= self._next_sweep:
+            self._sweep()
+        self.turn_began = None
+
+    def _carry_out(self, batch: list[Command], *, tick: bool) -> None:
+        for replay in range(MAX_REPLAYS):
+            try:
+                self._transact(batch, tick=tick, replay=replay > 0)
+            except StaleTurn:
+                continue
+            except Unavailable as error:
+                if replay == 0:
+                    continue
+                log.warning("store_unavailable", commands=len(batch))
+                self._refuse(batch, error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the wheel
+                self._isolate(batch, error, tick=tick)
+            return
+        self._refuse(batch, Unavailable("STORE_BUSY", "the store keeps changing underneath; try again"))
+
+    def _isolate(self, batch: list[Command], error: Exception, *, tick: bool) -> None:
+        log.error("turn_failed", commands=len(batch), tick=tick, exc_info=error)
+        if tick:
+            self._next_tick = self.clock.now() + BACK_OFF
+            self._carry_out(batch, tick=False)
+        elif len(batch) > 1:
+            half = len(batch) // 2
+            self._carry_out(batch[:half], tick=False)
+            self._carry_out(batch[half:], tick=False)
+        else:
+            self._refuse(batch, error)
+
+    def _refuse(self, batch: list[Command], error: Exception) -> None:
+        self._unfinished = False
+        self._next_time = self.clock.now() + BACK_OFF
+        for command in batch:
+            if isinstance(command, commands.ClaimRuns):
+                self._registry.demands.pop(command.demand, None)
+        self._deliver(Outcome(answers=[(command.ticket, error) for command in batch]))
+
+    def _transact(self, batch: list[Command], *, tick: bool, replay: bool) -> None:
+        claims = None
+        try:
+            with self._store.write() as connection:
+                turn = Turn(
+                    connection, self._store.now(connection), self.minter, self._registry, self.settings, replay=replay
+                )
+                turn.eased |= self._eased
+                settle.hand_back(turn, self._orphans)
+                self._obey(turn, batch)
+                if tick:
+                    timers.tick_runs(turn)
+                    slots.tick_tasks(turn)
+                release.release_held(turn)
+                claims = claim.Claims(turn)
+                claims.claim()
+                record.record(turn)
+                turn.next_time = self._wake_time(turn)
+        except BaseException:
+            if claims:
+                # Should the commit have happened after all, nobody was told of these.
+                self._orphans += [
+                    commands.Lease(run.uid, run.attempt, run.lease_token or "")
+                    for batch_ in claims.claimed.values()
+                    for run in batch_
+                ]
+            raise
+        self._orphans.clear()
+        self._eased = turn.eased if turn.unfinished else set()
+        self._unfinished |= turn.unfinished
+        self._next_time = turn.next_time
+        claims.hand_out()
+        self._deliver(turn.outcome)
+
+    def _obey(self, turn: Turn, batch: list[Command]) -> None:
+        by_type: dict[type[Command], list[Any]] = {}
+        for command in batch:
+            by_type.setdefault(type(command), []).append(command)
+        self._enlist(turn, batch)
+        if edited := [command for command in batch if isinstance(command, _EDITS)]:
+            edits.edit(turn, edited)
+        for kind, carry_out in _STAGES:
+            if kind in by_type:
+                carry_out(turn, by_type[kind])
+
+    def _enlist(self, turn: Turn, batch: list[Command]) -> None:
+        for command in batch:
+            match command:
+                case commands.Attach(session=session):
+                    self._registry.attach(session)
+                case commands.Detach(session=session):
+                    self._registry.detach(session)
+                case commands.Drain(session=session):
+                    session.draining = True
+                case commands.Withdraw(demand=demand):
+                    self._registry.demands.pop(demand, None)
+                case commands.ClaimRuns(demand=demand):
+                    demand.ticket = command.ticket
+                    self._registry.demands[demand] = None
+                    continue
+                case _:
+                    continue
+            turn.answer(command, None)
+
+    def _wake_time(self, turn: Turn) -> int | None:
+        times = (
+            runs.next_deadline(turn.connection),
+            tasks.next_due(turn.connection),
+            self._registry.next_deadline(),
+            self._next_sweep,
+        )
+        return min((instant for instant in times if instant is not None), default=None)
+
+    def _sweep(self) -> None:
+        try:
+            with self._store.write() as connection:
+                turn = Turn(connection, self._store.now(connection), self.minter, self._registry, self.settings)
+                sweep.sweep(turn)
+                record.record(turn)
+        except Exception as error:
+            log.warning("sweep_failed", exc_info=error)
+            self._next_sweep = self.clock.now() + BACK_OFF
+            return
+        self._next_sweep = turn.now + (0 if turn.unfinished else SWEEP_EVERY)
+        self._unfinished |= turn.unfinished
+        self._deliver(turn.outcome)
+
+
+_STAGES: tuple[tuple[type[Command], Callable[[Turn, list[Any]], None]], ...] = (
+    (commands.AdmitRuns, admit.admit),
+    (commands.AdmitSlots, slots.backfill),
+    (commands.CompleteRuns, settle.complete),
+    (commands.RenewLeases, settle.renew),
+    (commands.ReleaseRuns, settle.release),
+    (commands.CancelRun, settle.cancel),
+    (commands.AppendLogs, logs.append),
+)
