@@ -13,7 +13,7 @@ _MAX_DELAY = 30 * 86_400 * _SECOND
 _MAX_MULTIPLIER = 100
 _MAX_NAMES = 100
 _MAX_NAME_LENGTH = 256
-_NEVER_RETRIED = ("system", "startDeadlineExceeded")
+_NEVER_RETRIED = {("system", "startDeadlineExceeded"), ("system", "resultTooLarge")}
 
 
 class InvalidRetryPolicy(ValueError):
@@ -147,7 +147,7 @@ def retryable(policy: RetryPolicy, attempt: int, error_type: str, error_name: st
         return False
     if lost:
         return policy.retry_on_lost
-    if (error_type, error_name) == _NEVER_RETRIED:
+    if (error_type, error_name) in _NEVER_RETRIED:
         return False
     return not policy.retryable_error_names or error_name in policy.retryable_error_names
 

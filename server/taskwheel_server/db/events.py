@@ -13,7 +13,7 @@ from taskwheel_server.model.run import RUN_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 _COLUMNS = ("namespace", "sequence", "type", "time", "run_uid", "task_uid", "reason", "worker", "detail")
 _TYPES = {int(kind): kind for kind in EventType}
@@ -56,10 +56,10 @@ def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, i
 def after(connection: Connection, namespace: str, sequence: int, limit: int) -> list[Event]:
     """Return up to `limit` events that follow `sequence`, in order, with their runs."""
     found = query(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
-    return [event_of(row) for row in found]
+    return [event_of(tuple(row)) for row in found]
 
 
-def event_of(row: Row[Any] | Sequence[Any]) -> Event:
+def event_of(row: Sequence[Any]) -> Event:
     """Return the event of a row that holds the event's columns, then the run's."""
     namespace, sequence, kind, time, run_uid, task_uid, reason, worker, detail, *columns = row
     run = run_of(columns) if columns[0] is not None else None

@@ -62,7 +62,7 @@ class _Book:
                 self._requests[namespace, request_id] = run
 
     def enter(self, command: AdmitRuns) -> tuple[list[Run], list[Run]]:
-        """Return a command's runs, and those of them that are new. Raises what is wrong with it, having changed nothing."""
+        """Return a command's runs, and those of them that are new; raise what is wrong with it, nothing changed."""
         staged: dict[tuple[str, str], Run] = {}
         admitted: list[Run] = []
         new: list[Run] = []
@@ -169,9 +169,8 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
     if runs.insert(turn.connection, fresh) != len(fresh):
         stored = runs.by_uid(turn.connection, [run.uid for run in fresh])
         fresh = [run for run in fresh if run.uid in stored]
-    runs.index_labels(
-        turn.connection, (owned for run in fresh for owned in owned_labels(run.uid, run.tags, run.labels))
-    )
+    owned = (row for run in fresh for row in owned_labels(run.uid, run.tags, run.labels))
+    runs.index_labels(turn.connection, owned)
     for run in fresh:
         if run.state is State.READY:
             turn.registry.maybe_ready.add((run.namespace, run.handler))

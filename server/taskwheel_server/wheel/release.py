@@ -31,8 +31,8 @@ def release_held(turn: Turn) -> None:
     for uid in sorted(eased):
         task = owners.get(uid)
         if not runs.has_open(turn.connection, uid):
-            for run in runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1):
-                moves.append((run, _go_on(turn, run)))
+            queued = runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1)
+            moves += [(run, _go_on(turn, run)) for run in queued]
         room = _room(task)
         freed = runs.held(turn.connection, uid, StateReason.CONCURRENCY_LIMIT, room)
         turn.unfinished |= len(freed) == SLICE
