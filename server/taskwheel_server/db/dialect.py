@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sqlite3
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -18,12 +19,14 @@ from sqlalchemy.engine import URL, make_url
 from taskwheel_server.errors import FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import IO
 
-    from sqlalchemy import Connection, CursorResult, Engine, Table
+    from sqlalchemy import Connection, Engine, Table
 
 READERS = 4
+# What the driver raises when the database does not answer: the statements here do not pass through SQLAlchemy.
+FAILURES = (sqlite3.OperationalError,)
 
 
 def check_url(text: str) -> URL:
@@ -80,6 +83,42 @@ def _configure(engine: Engine, begin: str, *pragmas: str) -> None:
         connection.exec_driver_sql(begin)
 
 
+def _execute(connection: Connection, statement: str, values: Sequence[Any], *, many: bool = False) -> Any:
+    """Execute a statement of ours on the driver's own connection: SQLAlchemy's result costs more than most of ours."""
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    return driver.executemany(statement, values) if many else driver.execute(statement, values)
+
+
+def execute(connection: Connection, statement: str, *values: Any) -> int:
+    """Execute one fixed statement of ours, its `?` bound to `values` in order; return how many rows it changed."""
+    return int(_execute(connection, statement, values).rowcount)
+
+
+def fetch(connection: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Return all rows of one fixed statement of ours, its `?` bound to `values` in order."""
+    rows: list[tuple[Any, ...]] = _execute(connection, statement, values).fetchall()
+    return rows
+
+
+def fetch_one(connection: Connection, statement: str, *values: Any) -> tuple[Any, ...] | None:
+    """Return the first row, or None."""
+    row: tuple[Any, ...] | None = _execute(connection, statement, values).fetchone()
+    return row
+
+
+def fetch_value(connection: Connection, statement: str, *values: Any) -> Any:
+    """Return the first column of the first row, or None."""
+    row = fetch_one(connection, statement, *values)
+    return row[0] if row else None
+
+
+def stream(connection: Connection, statement: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows a few at a time: for rows that may be large, of which not all may be wanted."""
+    cursor = _execute(connection, statement, values)
+    while rows := cursor.fetchmany(32):
+        yield from rows
+
+
 @lru_cache
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     places = ",".join("?" * len(columns))
@@ -90,7 +129,7 @@ def insert_many(connection: Connection, table: Table, columns: tuple[str, ...], 
     """Insert `rows`, passing over those that any unique key already holds. Return how many went in."""
     if not rows:
         return 0
-    return connection.exec_driver_sql(_insert(table.name, columns), list(rows)).rowcount
+    return int(_execute(connection, _insert(table.name, columns), rows, many=True).rowcount)
 
 
 @lru_cache
@@ -120,7 +159,7 @@ def update_many(
     """
     if not rows:
         return 0
-    return connection.exec_driver_sql(_update(table.name, columns, keys, guard), list(rows)).rowcount
+    return int(_execute(connection, _update(table.name, columns, keys, guard), rows, many=True).rowcount)
 
 
 @lru_cache
@@ -132,12 +171,7 @@ def delete_many(connection: Connection, table: Table, keys: tuple[str, ...], row
     """Delete the rows whose `keys` equal an element of `rows`; return how many."""
     if not rows:
         return 0
-    return connection.exec_driver_sql(_delete(table.name, keys), list(rows)).rowcount
-
-
-def query(connection: Connection, statement: str, *values: Any) -> CursorResult[*tuple[Any, ...]]:
-    """Execute one fixed statement of ours, its `?` bound to `values` in order."""
-    return connection.exec_driver_sql(statement, values)
+    return int(_execute(connection, _delete(table.name, keys), rows, many=True).rowcount)
 
 
 def among(column: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import insert_many, query
+from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_many
 from taskwheel_server.db.runs import run_of
 from taskwheel_server.db.tables import events
 from taskwheel_server.model.event import Event, EventType
@@ -29,7 +29,7 @@ _SELECT = (
 def take(connection: Connection, namespace: str, count: int) -> int:
     """Reserve the next `count` sequence numbers of a namespace; return the first. Taken last in a turn."""
     text = "UPDATE namespaces SET sequence = sequence + ? WHERE name=? RETURNING sequence"
-    return int(query(connection, text, count, namespace).scalar_one()) - count + 1
+    return int(fetch_value(connection, text, count, namespace)) - count + 1
 
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -45,18 +45,17 @@ def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, i
         namespace: its name.
         horizon: events at or before this instant (µs) count as gone, deleted or not.
     """
-    newest, compacted = query(
-        connection, "SELECT sequence, compacted_sequence FROM namespaces WHERE name=?", namespace
-    ).one()
+    text = "SELECT sequence, compacted_sequence FROM namespaces WHERE name=?"
+    newest, compacted = fetch(connection, text, namespace)[0]
     text = "SELECT sequence FROM events WHERE namespace=? AND sequence>? AND time>? ORDER BY sequence LIMIT 1"
-    first = query(connection, text, namespace, compacted, horizon).scalar()
+    first = fetch_value(connection, text, namespace, compacted, horizon)
     return (first - 1 if first is not None else newest), newest
 
 
 def after(connection: Connection, namespace: str, sequence: int, limit: int) -> list[Event]:
     """Return up to `limit` events that follow `sequence`, in order, with their runs."""
-    found = query(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
-    return [event_of(tuple(row)) for row in found]
+    found = fetch(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
+    return [event_of(row) for row in found]
 
 
 def event_of(row: Sequence[Any]) -> Event:
@@ -82,11 +81,11 @@ def compact(connection: Connection, namespace: str, horizon: int, limit: int) ->
     """Delete the oldest events up to `horizon` (µs), at most `limit`, as a prefix. Return how many."""
     text = "SELECT sequence, time FROM events WHERE namespace=? ORDER BY sequence LIMIT ?"
     last = count = 0
-    for sequence, time in query(connection, text, namespace, limit):
+    for sequence, time in fetch(connection, text, namespace, limit):
         if time > horizon:
             break
         last, count = sequence, count + 1
     if count:
-        query(connection, "DELETE FROM events WHERE namespace=? AND sequence<=?", namespace, last)
-        query(connection, "UPDATE namespaces SET compacted_sequence=? WHERE name=?", last, namespace)
+        execute(connection, "DELETE FROM events WHERE namespace=? AND sequence<=?", namespace, last)
+        execute(connection, "UPDATE namespaces SET compacted_sequence=? WHERE name=?", last, namespace)
     return count

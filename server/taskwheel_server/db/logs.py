@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import insert_many, query
+from taskwheel_server.db.dialect import fetch, insert_many
 from taskwheel_server.db.tables import logs
 from taskwheel_server.model.event import LogEntry
 
@@ -27,4 +27,4 @@ def after(connection: Connection, run_uid: str, sequence: int, min_level: int, l
         f"SELECT {','.join(_COLUMNS)} FROM logs"  # noqa: S608 - our names
         " WHERE run_uid=? AND sequence>? AND level>=? ORDER BY sequence LIMIT ?"
     )
-    return [LogEntry(*row) for row in query(connection, text, run_uid, sequence, min_level, limit)]
+    return [LogEntry(*row) for row in fetch(connection, text, run_uid, sequence, min_level, limit)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskwheel_server.db.dialect import query
+from taskwheel_server.db.dialect import fetch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def names(connection: Connection) -> list[str]:
     """Return the names of all namespaces, in order."""
-    return [row[0] for row in query(connection, "SELECT name FROM namespaces ORDER BY name")]
+    return [row[0] for row in fetch(connection, "SELECT name FROM namespaces ORDER BY name")]

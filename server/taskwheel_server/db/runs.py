@@ -5,7 +5,17 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import among, delete_many, insert_many, listed, query, update_many
+from taskwheel_server.db.dialect import (
+    among,
+    delete_many,
+    fetch,
+    fetch_one,
+    fetch_value,
+    insert_many,
+    listed,
+    stream,
+    update_many,
+)
 from taskwheel_server.db.tables import labels, logs, runs
 from taskwheel_server.model.run import RUN_COLUMNS, Run
 from taskwheel_server.model.state import State, Trigger
@@ -13,7 +23,7 @@ from taskwheel_server.model.state import State, Trigger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 # What a new row can have; the rest are the table's defaults.
 _INSERTED = (
@@ -46,7 +56,7 @@ _ended = attrgetter(*_ENDED)
 _renewed = attrgetter(*_RENEWED)
 
 
-def run_of(row: Row[Any] | Sequence[Any]) -> Run:
+def run_of(row: Sequence[Any]) -> Run:
     """Return the run of a row that holds RUN_COLUMNS in order."""
     run = Run(*row)
     run.state = _STATES[run.state]
@@ -71,26 +81,26 @@ def unindex_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]
 
 def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False) -> dict[str, Run]:
     """Return the runs with these uids, by uid; missing ones are left out, and bulky columns unless `whole`."""
-    found = query(connection, (_WHOLE if whole else _SELECT) + among("uid"), listed(uids))
+    found = fetch(connection, (_WHOLE if whole else _SELECT) + among("uid"), listed(uids))
     return {row[0]: run_of(row) for row in found}
 
 
 def by_request(connection: Connection, namespace: str, request_ids: Iterable[str]) -> dict[str, Run]:
     """Return the runs that these request ids brought about, by request id."""
-    found = query(connection, f"{_WHOLE}namespace=? AND {among('request_id')}", namespace, listed(request_ids))
+    found = fetch(connection, f"{_WHOLE}namespace=? AND {among('request_id')}", namespace, listed(request_ids))
     return {run.request_id or "": run for run in map(run_of, found)}
 
 
 def by_slot(connection: Connection, task_uid: str, backfill: str, slots: Iterable[int]) -> dict[int, Run]:
     """Return the first attempts of these slots (nominal instants, µs) of a task, by slot."""
     text = f"{_WHOLE}task_uid=? AND backfill=? AND attempt=1 AND {among('scheduled_time')}"
-    found = query(connection, text, task_uid, backfill, listed(slots))
+    found = fetch(connection, text, task_uid, backfill, listed(slots))
     return {run.scheduled_time or 0: run for run in map(run_of, found)}
 
 
 def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | None]:
     """Return the payloads of runs by uid."""
-    found = query(connection, f"SELECT uid, payload FROM runs WHERE {among('uid')}", listed(uids))  # noqa: S608
+    found = fetch(connection, f"SELECT uid, payload FROM runs WHERE {among('uid')}", listed(uids))  # noqa: S608
     return {row[0]: row[1] for row in found}
 
 
@@ -103,7 +113,7 @@ def ready(connection: Connection, namespace: str, handler: str, limit: int) -> I
         " WHERE r.state = 3 AND r.namespace=? AND r.handler=?"
         " ORDER BY r.priority DESC, r.schedule_time, r.uid LIMIT ?"
     )
-    for row in query(connection, text, namespace, handler, limit):
+    for row in stream(connection, text, namespace, handler, limit):
         yield run_of(row[:-2]), row[-2], row[-1]
 
 
@@ -114,7 +124,7 @@ def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
         " ORDER BY namespace, handler LIMIT 1"
     )
     found: list[tuple[str, str]] = []
-    while row := query(connection, text, *(found[-1] if found else ("", ""))).first():
+    while row := fetch_one(connection, text, *(found[-1] if found else ("", ""))):
         found.append((row[0], row[1]))
     return found
 
@@ -122,42 +132,43 @@ def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
 def due(connection: Connection, now: int, limit: int) -> list[Run]:
     """Return the runs whose deadline has come, the earliest first, at most `limit`."""
     text = f"{_SELECT}deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ?"
-    return [run_of(row) for row in query(connection, text, now, limit)]
+    return [run_of(row) for row in fetch(connection, text, now, limit)]
 
 
 def next_deadline(connection: Connection) -> int | None:
     """Return the earliest deadline of any run, µs."""
     text = "SELECT deadline FROM runs WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1"
-    return query(connection, text).scalar()
+    deadline: int | None = fetch_value(connection, text)
+    return deadline
 
 
 def held(connection: Connection, task_uid: str, reason: str, limit: int) -> list[Run]:
     """Return a task's runs held for `reason`, in claim order, at most `limit`."""
     text = f"{_SELECT}state = 2 AND task_uid=? AND state_reason=? ORDER BY priority DESC, schedule_time, uid LIMIT ?"
-    return [run_of(row) for row in query(connection, text, task_uid, reason, limit)]
+    return [run_of(row) for row in fetch(connection, text, task_uid, reason, limit)]
 
 
 def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str]:
     """Return those of the tasks that have held runs."""
     text = f"SELECT DISTINCT task_uid FROM runs WHERE state = 2 AND {among('task_uid')}"  # noqa: S608
-    return {row[0] for row in query(connection, text, listed(task_uids))}
+    return {row[0] for row in fetch(connection, text, listed(task_uids))}
 
 
 def all_tasks_with_held(connection: Connection) -> list[str]:
     """Return every task that has held runs."""
-    return [row[0] for row in query(connection, "SELECT DISTINCT task_uid FROM runs WHERE state = 2")]
+    return [row[0] for row in fetch(connection, "SELECT DISTINCT task_uid FROM runs WHERE state = 2")]
 
 
 def not_done(connection: Connection, task_uid: str) -> list[Run]:
     """Return a task's runs that have not ended, oldest first."""
     text = f"{_SELECT}end_time IS NULL AND task_uid=? ORDER BY uid"
-    return [run_of(row) for row in query(connection, text, task_uid)]
+    return [run_of(row) for row in fetch(connection, text, task_uid)]
 
 
 def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
     """Return a task's pending runs, oldest first, at most `limit`."""
     text = f"{_SELECT}end_time IS NULL AND state <= 3 AND task_uid=? ORDER BY uid LIMIT ?"
-    return [run_of(row) for row in query(connection, text, task_uid, limit)]
+    return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
 
 
 def has_open(connection: Connection, task_uid: str) -> bool:
@@ -166,13 +177,13 @@ def has_open(connection: Connection, task_uid: str) -> bool:
         "SELECT 1 FROM runs WHERE end_time IS NULL AND task_uid=?"
         " AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED') LIMIT 1"
     )
-    return query(connection, text, task_uid).first() is not None
+    return fetch_one(connection, text, task_uid) is not None
 
 
 def count_running(connection: Connection, task_uid: str) -> int:
     """Return how many of a task's runs are leased."""
     text = "SELECT count(*) FROM runs WHERE end_time IS NULL AND task_uid=? AND state IN (4, 5)"
-    return int(query(connection, text, task_uid).scalar_one())
+    return int(fetch_value(connection, text, task_uid))
 
 
 def write_moved(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
@@ -214,7 +225,7 @@ def write_logged(connection: Connection, batch: Sequence[Run]) -> int:
 def expired(connection: Connection, horizon: int, limit: int) -> list[tuple[str, str, str]]:
     """Return (uid, tags, labels) of runs that ended at or before `horizon`, the oldest first."""
     text = "SELECT uid, tags, labels FROM runs WHERE end_time IS NOT NULL AND end_time <= ? ORDER BY end_time LIMIT ?"
-    return [(row[0], row[1], row[2]) for row in query(connection, text, horizon, limit)]
+    return [(row[0], row[1], row[2]) for row in fetch(connection, text, horizon, limit)]
 
 
 def delete(connection: Connection, uids: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ class Store:
         try:
             with self._writer.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, *dialect.FAILURES) as error:
             raise unavailable() from error
 
     def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -90,7 +90,7 @@ class Store:
         try:
             with self._reader.connect() as connection:
                 return function(connection, *args, **kwargs)
-        except DBAPIError as error:
+        except (DBAPIError, *dialect.FAILURES) as error:
             raise unavailable() from error
 
     def close(self) -> None:

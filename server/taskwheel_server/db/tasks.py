@@ -7,7 +7,17 @@ from dataclasses import asdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import among, delete_many, insert_many, listed, query, update_many
+from taskwheel_server.db.dialect import (
+    among,
+    delete_many,
+    execute,
+    fetch,
+    fetch_one,
+    fetch_value,
+    insert_many,
+    listed,
+    update_many,
+)
 from taskwheel_server.db.tables import tasks
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy
 from taskwheel_server.model.task import TASK_COLUMNS, Task
@@ -15,7 +25,7 @@ from taskwheel_server.model.task import TASK_COLUMNS, Task
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from taskwheel_server.model.names import TaskRef
 
@@ -26,7 +36,7 @@ _row = attrgetter(*TASK_COLUMNS)
 _written = attrgetter(*_WRITTEN)
 
 
-def task_of(row: Row[Any] | Sequence[Any]) -> Task:
+def task_of(row: Sequence[Any]) -> Task:
     """Return the task of a row that holds TASK_COLUMNS in order."""
     task = Task(*row)
     task.paused = bool(task.paused)
@@ -38,28 +48,28 @@ def task_of(row: Row[Any] | Sequence[Any]) -> Task:
 def find(connection: Connection, ref: TaskRef) -> Task | None:
     """Return the live task that a caller points at."""
     if ref.uid:
-        found = query(connection, f"{_SELECT}uid=? AND namespace=? AND delete_time IS NULL", ref.uid, ref.namespace)
+        row = fetch_one(connection, f"{_SELECT}uid=? AND namespace=? AND delete_time IS NULL", ref.uid, ref.namespace)
     else:
         text = f"{_SELECT}namespace=? AND task_id=? AND delete_time IS NULL"
-        found = query(connection, text, ref.namespace, ref.task_id)
-    row = found.first()
+        row = fetch_one(connection, text, ref.namespace, ref.task_id)
     return task_of(row) if row else None
 
 
 def near_match(connection: Connection, ref: TaskRef) -> str | None:
     """Return the id of a task that differs from the one asked for in case only."""
     text = "SELECT task_id FROM tasks WHERE namespace=? AND lower(task_id)=? AND delete_time IS NULL LIMIT 1"
-    return query(connection, text, ref.namespace, ref.task_id.lower()).scalar() if ref.task_id else None
+    near: str | None = fetch_value(connection, text, ref.namespace, ref.task_id.lower()) if ref.task_id else None
+    return near
 
 
 def by_uid(connection: Connection, uids: Iterable[str]) -> dict[str, Task]:
     """Return the tasks with these uids, deleted ones included, by uid."""
-    return {row[0]: task_of(row) for row in query(connection, _SELECT + among("uid"), listed(uids))}
+    return {row[0]: task_of(row) for row in fetch(connection, _SELECT + among("uid"), listed(uids))}
 
 
 def by_request(connection: Connection, namespace: str, request_id: str) -> Task | None:
     """Return the task that a request id created."""
-    row = query(connection, f"{_SELECT}namespace=? AND request_id=?", namespace, request_id).first()
+    row = fetch_one(connection, f"{_SELECT}namespace=? AND request_id=?", namespace, request_id)
     return task_of(row) if row else None
 
 
@@ -84,29 +94,30 @@ def add_running(connection: Connection, changes: dict[str, int]) -> None:
     text = "UPDATE tasks SET running = max(running + ?, 0) WHERE uid=? AND max_concurrent_runs > 0"
     for uid in sorted(changes):
         if changes[uid]:
-            query(connection, text, changes[uid], uid)
+            execute(connection, text, changes[uid], uid)
 
 
 def set_running(connection: Connection, uid: str, running: int) -> None:
     """Set a task's running counter: when it gets a limit."""
-    query(connection, "UPDATE tasks SET running=? WHERE uid=?", running, uid)
+    execute(connection, "UPDATE tasks SET running=? WHERE uid=?", running, uid)
 
 
 def due(connection: Connection, now: int, limit: int) -> list[Task]:
     """Return the tasks whose next slot has come, the earliest first."""
     text = f"{_SELECT}next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT ?"
-    return [task_of(row) for row in query(connection, text, now, limit)]
+    return [task_of(row) for row in fetch(connection, text, now, limit)]
 
 
 def next_due(connection: Connection) -> int | None:
     """Return the earliest next slot of any task, µs."""
     text = "SELECT next_time FROM tasks WHERE next_time IS NOT NULL ORDER BY next_time LIMIT 1"
-    return query(connection, text).scalar()
+    instant: int | None = fetch_value(connection, text)
+    return instant
 
 
 def deleted(connection: Connection) -> Task | None:
     """Return a deleted task whose row still stands."""
-    row = query(connection, f"{_SELECT}delete_time IS NOT NULL ORDER BY delete_time LIMIT 1").first()
+    row = fetch_one(connection, f"{_SELECT}delete_time IS NOT NULL ORDER BY delete_time LIMIT 1")
     return task_of(row) if row else None
 
 
