@@ -1,0 +1,115 @@
+"""Runs, for callers who only look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_
+
+from taskwheel_server.db.listing import Listing, Page, Query
+from taskwheel_server.db.runs import run_of
+from taskwheel_server.db.tables import runs as table
+from taskwheel_server.db.task_reads import resolver
+from taskwheel_server.filters import Catalogue, Field, Kind, OrderBy, catalogue
+from taskwheel_server.model.names import parse_run
+from taskwheel_server.model.run import RUN_COLUMNS, Run
+from taskwheel_server.model.state import State, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+_BULKY = frozenset({"payload", "result", "error_stack"})
+_STATES = {"PENDING": (State.WAITING, State.HELD, State.READY)} | {
+    state.name: (state,) for state in State if not state.pending
+}
+_COLUMNS = {
+    "name": table.c.uid,
+    "task": table.c.task_uid,
+    "done": table.c.state >= State.SUCCEEDED,
+    "root_run": func.coalesce(table.c.root_run, table.c.uid),
+    "error.type": table.c.error_type,
+    "error.name": table.c.error_name,
+    "creator.application": table.c.creator_application,
+    "creator.user": table.c.creator_user,
+    "tags": table.c.uid,
+    "labels": table.c.uid,
+} | {
+    name: table.c[name]
+    for name in (
+        *("uid", "task_uid", "task_id", "state", "state_reason", "trigger", "priority", "attempt", "handler", "worker"),
+        *("request_id", "scheduled_time", "schedule_time", "create_time", "start_time", "end_time", "update_time"),
+    )
+}
+# Uids rise with the time at which they were minted: the newest first, off the primary key.
+_NEWEST_FIRST = (OrderBy("uid", descending=True),)
+
+
+def list_runs(connection: Connection, query: Query, horizon: int, *, full: bool) -> Page[Run]:
+    """Return a page of the runs of a namespace.
+
+    Args:
+        connection: to read with.
+        query: what to list.
+        horizon: runs that ended at or before this instant (µs) count as gone.
+        full: whether with payload, result and stack.
+
+    Raises:
+        InvalidFilter: filter, order_by or page_token is at fault.
+    """
+    listing = Listing(
+        method="ListTaskRuns FULL" if full else "ListTaskRuns",
+        table=table,
+        columns=RUN_COLUMNS,
+        left_out=frozenset() if full else _BULKY,
+        sizes=("payload", "result", "error_stack", "error_message", "tags", "labels", "retry_for_runs"),
+        row_of=run_of,
+        catalogue=_catalogue(connection, query.namespace),
+        fields=_COLUMNS,
+        default=_NEWEST_FIRST,
+    )
+    return listing.page(connection, query, or_(table.c.end_time.is_(None), table.c.end_time > horizon))
+
+
+def _catalogue(connection: Connection, namespace: str) -> Catalogue:
+    run = run_resolver(namespace)
+    return catalogue(
+        Field("name", Kind.NAME, resolve=run),
+        Field("uid", Kind.STRING),
+        Field("task", Kind.NAME, resolve=resolver(connection, namespace)),
+        Field("task_uid", Kind.STRING),
+        Field("task_id", Kind.STRING),
+        Field("state", Kind.ENUM, values=_STATES),
+        Field("done", Kind.BOOL),
+        Field("state_reason", Kind.STRING),
+        Field("trigger", Kind.ENUM, values={trigger.name: (trigger,) for trigger in Trigger}),
+        Field("priority", Kind.INT, sortable=True),
+        Field("attempt", Kind.INT),
+        Field("handler", Kind.STRING),
+        Field("worker", Kind.STRING),
+        Field("root_run", Kind.NAME, resolve=run),
+        Field("request_id", Kind.STRING),
+        Field("error.type", Kind.STRING),
+        Field("error.name", Kind.STRING),
+        Field("creator.application", Kind.STRING),
+        Field("creator.user", Kind.STRING),
+        Field("tags", Kind.TAGS),
+        Field("labels", Kind.LABELS),
+        Field("scheduled_time", Kind.TIME, sortable=True),
+        Field("schedule_time", Kind.TIME, sortable=True),
+        Field("create_time", Kind.TIME, sortable=True),
+        Field("start_time", Kind.TIME, sortable=True),
+        Field("end_time", Kind.TIME, sortable=True),
+        Field("update_time", Kind.TIME, sortable=True),
+    )
+
+
+def run_resolver(namespace: str) -> Callable[[str], tuple[str, ...]]:
+    """Return what turns a run's name, in any of its forms, into its uid, for filters."""
+
+    def resolve(name: str) -> tuple[str, ...]:
+        ref = parse_run(name, "filter")
+        return (ref.uid,) if ref.namespace == namespace else ()
+
+    return resolve
