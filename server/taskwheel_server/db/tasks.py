@@ -91,7 +91,7 @@ def advance(connection: Connection, batch: Sequence[tuple[int | None, str]]) -> 
 
 def add_running(connection: Connection, changes: dict[str, int]) -> None:
     """Move the running counters by task uid, in uid order, of those tasks that have a limit."""
-    text = "UPDATE tasks SET running = max(running + ?, 0) WHERE uid=? AND max_concurrent_runs > 0"
+    text = "UPDATE tasks SET running = running + ? WHERE uid=? AND max_concurrent_runs > 0"
     for uid in sorted(changes):
         if changes[uid]:
             execute(connection, text, changes[uid], uid)

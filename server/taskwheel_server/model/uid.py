@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import threading
 from typing import TYPE_CHECKING
 
@@ -38,10 +38,11 @@ class Minter:
             millisecond = self._clock.now() // 1000
             if millisecond > self._millisecond:
                 self._millisecond = millisecond
+                # Uids need to differ, not to be secret: lease tokens fence mistakes, credentials fence people.
                 # The top bit starts at 0, so that counting up within a millisecond cannot overflow in practice.
-                self._counter = secrets.randbits(73)
+                self._counter = random.getrandbits(73)
             else:
-                self._counter += 1 + secrets.randbits(24)
+                self._counter += 1 + random.getrandbits(24)
             counter, millisecond = self._counter, self._millisecond
         high, low = counter >> _RANDOM_BITS, counter & ((1 << _RANDOM_BITS) - 1)
         digits = f"{millisecond << 80 | _VERSION_7 | high << 64 | _VARIANT | low:032x}"

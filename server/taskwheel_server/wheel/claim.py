@@ -46,12 +46,13 @@ class Claims:
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
         seen = 0
+        full = False
         for run, places, running in runs.ready(turn.connection, *pair, limit):
             seen += 1
             if places and running + taken.get(run.task_uid, 0) >= places:
                 held.append((run, turn.move(run, State.HELD, StateReason.CONCURRENCY_LIMIT)))
                 continue
-            if not (taker := self._taker_of(run, takers)):
+            if full := (taker := self._taker_of(run, takers)) is None:
                 break
             if places:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
@@ -61,9 +62,9 @@ class Claims:
         if runs.write_started(turn.connection, started) != len(started):
             raise StaleTurn
         tasks.add_running(turn.connection, taken)
-        exhausted = seen < limit
-        turn.unfinished |= not exhausted and (bool(held) or credit > SLICE)
-        return exhausted
+        # A reading that was cut short, or used up by runs that had to be held, is gone on with in the next turn.
+        turn.unfinished |= full or (seen == limit and (bool(held) or credit > SLICE))
+        return seen < limit and not full
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
         size = len(run.payload or b"")

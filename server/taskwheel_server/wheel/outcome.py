@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskwheel_server.model.run import Run
-    from taskwheel_server.workers import Session
+    from taskwheel_server.workers import Session, Stop
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Outcome:
     Attributes:
         answers: (ticket, value) or (ticket, exception) to resolve.
         assignments: claimed runs by stream.
-        cancellations: uids of runs to stop by stream.
+        stops: runs to stop by stream.
         sequences: newest event sequence by namespace, of those that got events.
         logged: uids of runs that got log lines.
         ended: uids of runs that ended.
@@ -25,7 +25,7 @@ class Outcome:
 
     answers: list[tuple[Any, Any]] = field(default_factory=list)
     assignments: dict[Session, list[Run]] = field(default_factory=dict)
-    cancellations: dict[Session, list[str]] = field(default_factory=dict)
+    stops: dict[Session, list[Stop]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
@@ -40,5 +40,5 @@ def resolve(outcome: Outcome) -> None:
             ticket.set_exception(value)
         else:
             ticket.set_result(value)
-    for session in outcome.assignments.keys() | outcome.cancellations.keys():
-        session.push(outcome.assignments.get(session, []), outcome.cancellations.get(session, []))
+    for session in outcome.assignments.keys() | outcome.stops.keys():
+        session.push(outcome.assignments.get(session, []), outcome.stops.get(session, []))

@@ -164,7 +164,7 @@ def ask_to_stop(turn: Turn, asked: list[tuple[Run, State]], run: Run, reason: st
     """Move a running run to CANCELLING and have its worker told."""
     asked.append((run, turn.move(run, State.CANCELLING, reason)))
     turn.emit_run(EventType.RUN_CANCELLING, run)
-    turn.stop_worker(run)
+    turn.stop_worker(run, lost=False)
 
 
 def found_run(turn: Turn, found: dict[str, Run], ref: RunRef) -> Run:

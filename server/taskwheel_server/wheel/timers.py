@@ -50,7 +50,7 @@ def _promote(turn: Turn, run: Run, task: Task | None) -> State:
 
 
 def _end(turn: Turn, endings: Endings, run: Run) -> None:
-    turn.stop_worker(run)
+    turn.stop_worker(run, lost=True)
     lost = run.lease_expire_time is None or run.lease_expire_time <= turn.now
     # Without its token nothing that the worker still sends can be taken for an accepted result.
     run.lease_token = None

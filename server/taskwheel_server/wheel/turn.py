@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taskwheel_server.db import runs
 from taskwheel_server.model.state import LEGAL_MOVES, State
 from taskwheel_server.wheel.outcome import Outcome
+from taskwheel_server.workers import Stop
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -108,10 +109,10 @@ class Turn:
             self.freed.append(run.uid)
         return before
 
-    def stop_worker(self, run: Run) -> None:
-        """Have the worker that holds a run told to stop it."""
+    def stop_worker(self, run: Run, *, lost: bool) -> None:
+        """Have the worker that holds a run told to stop it, for it was cancelled, or is lost to the worker."""
         if session := self.registry.holder(run.uid):
-            self.outcome.cancellations.setdefault(session, []).append(run.uid)
+            self.outcome.stops.setdefault(session, []).append(Stop(run.uid, run.attempt, lost))
 
     def write_moved(self, moves: list[tuple[Run, State]]) -> None:
         """Write moves between live states. Raises StaleTurn."""

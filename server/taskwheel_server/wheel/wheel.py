@@ -25,7 +25,7 @@ from taskwheel_server.wheel.turn import Settings, StaleTurn, Turn
 from taskwheel_server.workers import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from taskwheel_server.db.store import Store
     from taskwheel_server.wheel.commands import Command
@@ -94,6 +94,7 @@ class Wheel:
         self._stopping = True
         self._mailbox.close()
         self._thread.join()
+        self._deliver(Outcome(answers=[(demand.ticket, []) for demand in self._registry.demands]))
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
         """Hand in a command on the event loop and return the future of its answer.
@@ -139,6 +140,7 @@ class Wheel:
                 continue
             except Unavailable as error:
                 if replay == 0:
+                    batch = self._repeatable(batch, error)
                     continue
                 log.warning("store_unavailable", commands=len(batch))
                 self._refuse(batch, error)
@@ -146,6 +148,13 @@ class Wheel:
                 self._isolate(batch, error, tick=tick)
             return
         self._refuse(batch, Unavailable("STORE_BUSY", "the store keeps changing underneath; try again"))
+
+    def _repeatable(self, batch: list[Command], error: Unavailable) -> list[Command]:
+        """Refuse the edits of a turn that may have committed: carried out twice they could answer something else."""
+        edits = [command for command in batch if isinstance(command, _EDITS)]
+        if edits:
+            self._refuse(edits, error)
+        return [command for command in batch if not isinstance(command, _EDITS)]
 
     def _isolate(self, batch: list[Command], error: Exception, *, tick: bool) -> None:
         log.error("turn_failed", commands=len(batch), tick=tick, exc_info=error)
@@ -159,7 +168,7 @@ class Wheel:
         else:
             self._refuse(batch, error)
 
-    def _refuse(self, batch: list[Command], error: Exception) -> None:
+    def _refuse(self, batch: Sequence[Command], error: Exception) -> None:
         self._unfinished = False
         self._next_time = self.clock.now() + BACK_OFF
         for command in batch:
@@ -184,7 +193,7 @@ class Wheel:
                 claims = claim.Claims(turn)
                 claims.claim()
                 record.record(turn)
-                turn.next_time = self._wake_time(turn)
+                turn.next_time = self._wake_time(turn, tick=tick)
         except BaseException:
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
@@ -231,14 +240,10 @@ class Wheel:
                     continue
             turn.answer(command, None)
 
-    def _wake_time(self, turn: Turn) -> int | None:
-        times = (
-            runs.next_deadline(turn.connection),
-            tasks.next_due(turn.connection),
-            self._registry.next_deadline(),
-            self._next_sweep,
-        )
-        return min((instant for instant in times if instant is not None), default=None)
+    def _wake_time(self, turn: Turn, *, tick: bool) -> int:
+        ticks = (runs.next_deadline(turn.connection), tasks.next_due(turn.connection)) if tick else (self._next_tick,)
+        times = (*ticks, self._registry.next_deadline())
+        return min([self._next_sweep, *(instant for instant in times if instant is not None)])
 
     def _sweep(self) -> None:
         try:

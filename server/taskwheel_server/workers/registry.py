@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Word to a worker to stop a run: cancelled by a caller, or no longer its own."""
+
+    uid: str
+    attempt: int
+    lost: bool
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """A worker's stream.
@@ -22,14 +31,14 @@ class Session:
         worker_id: the worker's own name for itself; the same over reconnects.
         handlers: the handlers it has.
         max_concurrent_runs: how many runs it holds at once at most: its credit when idle.
-        push: called on the event loop with (assignments, uids to cancel) after a commit.
+        push: called on the event loop with (assignments, runs to stop) after a commit.
     """
 
     namespace: str
     worker_id: str
     handlers: frozenset[str]
     max_concurrent_runs: int
-    push: Callable[[list[Run], list[str]], None]
+    push: Callable[[list[Run], list[Stop]], None]
     held: set[str] = field(default_factory=set)
     draining: bool = False
 
