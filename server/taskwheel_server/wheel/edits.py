@@ -16,6 +16,8 @@ from taskwheel_server.wheel.slots import next_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Connection
+
     from taskwheel_server.model.task import Task
     from taskwheel_server.wheel.turn import Turn
 
@@ -40,18 +42,28 @@ def _create(turn: Turn, command: CreateTask) -> Task:
         if known.request_digest != task.request_digest:
             raise reused(task.request_id)
         return known
-    _check_free(turn, task.namespace, task.task_id)
-    task.create_time = task.update_time = task.anchor_time = turn.now
-    task.pause_time = turn.now if task.paused else None
-    task.next_time = next_time(task, turn.now)
+    check_free(turn.connection, task.namespace, task.task_id)
+    begin(task, turn.now)
     tasks.insert(turn.connection, task)
     runs.index_labels(turn.connection, owned_labels(task.uid, task.tags, task.labels))
     turn.emit_task(EventType.TASK_CREATED, task, tasks.dump(task))
     return task
 
 
-def _check_free(turn: Turn, namespace: str, task_id: str) -> None:
-    if tasks.find(turn.connection, TaskRef(namespace, task_id=task_id)):
+def begin(task: Task, now: int) -> None:
+    """Give a new task its times, µs."""
+    task.create_time = task.update_time = task.anchor_time = now
+    task.pause_time = now if task.paused else None
+    task.next_time = next_time(task, now)
+
+
+def check_free(connection: Connection, namespace: str, task_id: str) -> None:
+    """Refuse a task id that is in use.
+
+    Raises:
+        AlreadyExists: TASK_ALREADY_EXISTS.
+    """
+    if tasks.find(connection, TaskRef(namespace, task_id=task_id)):
         name = task_name(namespace, task_id)
         raise AlreadyExists("TASK_ALREADY_EXISTS", f"task '{name}' exists already", task=name)
 
@@ -69,20 +81,13 @@ def check_etag(task: Task, etag: str) -> None:
 def _update(turn: Turn, command: UpdateTask) -> Task:
     before = find_task(turn.connection, command.task)
     check_etag(before, command.etag)
-    task = replace(before, **command.changes)
+    task = edited(before, command, turn.now)
     if task == before:
         return before
-    if "schedules" in command.changes:
-        task.anchor_time = turn.now
-    if task.paused != before.paused:
-        task.pause_reason = ""
-        task.pause_actor, task.pause_time = (command.actor, turn.now) if task.paused else ("", None)
     if task.max_concurrent_runs != before.max_concurrent_runs:
         task.running = runs.count_running(turn.connection, task.uid)
         tasks.set_running(turn.connection, task.uid, task.running)
         turn.eased.add(task.uid)
-    if "schedules" in command.changes or task.paused != before.paused:
-        task.next_time = next_time(task, turn.now)
     if (task.tags, task.labels) != (before.tags, before.labels):
         runs.unindex_labels(turn.connection, owned_labels(task.uid, before.tags, before.labels))
         runs.index_labels(turn.connection, owned_labels(task.uid, task.tags, task.labels))
@@ -90,6 +95,19 @@ def _update(turn: Turn, command: UpdateTask) -> Task:
     if command.changes.keys() == {"paused"}:
         kind = EventType.TASK_PAUSED if task.paused else EventType.TASK_RESUMED
     return _write(turn, task, kind)
+
+
+def edited(before: Task, command: UpdateTask, now: int) -> Task:
+    """Return the task as an update at `now` (µs) leaves it; `before` itself stays as it is."""
+    task = replace(before, **command.changes)
+    if task.schedules != before.schedules:
+        task.anchor_time = now
+    if task.paused != before.paused:
+        task.pause_reason = ""
+        task.pause_actor, task.pause_time = (command.actor, now) if task.paused else ("", None)
+    if (task.schedules, task.paused) != (before.schedules, before.paused):
+        task.next_time = next_time(task, now)
+    return task
 
 
 def _write(turn: Turn, task: Task, kind: EventType) -> Task:
@@ -104,7 +122,7 @@ def _rename(turn: Turn, command: RenameTask) -> Task:
     task = find_task(turn.connection, command.task)
     if task.task_id == command.task_id:
         return task
-    _check_free(turn, task.namespace, command.task_id)
+    check_free(turn.connection, task.namespace, command.task_id)
     task.task_id = command.task_id
     return _write(turn, task, EventType.TASK_RENAMED)
 

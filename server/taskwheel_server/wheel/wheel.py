@@ -242,7 +242,7 @@ class Wheel:
 
     def _wake_time(self, turn: Turn, *, tick: bool) -> int:
         ticks = (runs.next_deadline(turn.connection), tasks.next_due(turn.connection)) if tick else (self._next_tick,)
-        times = (*ticks, self._registry.next_deadline())
+        times: list[int | None] = [*ticks, self._registry.next_deadline()]
         return min([self._next_sweep, *(instant for instant in times if instant is not None)])
 
     def _sweep(self) -> None:
