@@ -71,8 +71,8 @@ class _CronSlots:
         table = self._table
         for block in range(start // BLOCK, (self._end - 1) // BLOCK + 1):
             for _, stop, offset, shown, skipped, fresh in self._stretches(start, block):
-                first = max(fresh if self._first_pass_only else shown, -((-start - offset) // MINUTE))
-                end = -((-min(stop, self._end) - offset) // MINUTE)
+                first = max(fresh if self._first_pass_only else shown, ceil_minute(start + offset))
+                end = ceil_minute(min(stop, self._end) + offset)
                 if first < end:
                     made_up = (
                         self._runs_after_gap
