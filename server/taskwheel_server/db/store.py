@@ -42,6 +42,7 @@ class Store:
         self.clock = clock
         self.database = url.get_backend_name()
         self._lock = dialect.lock_file(url)
+        self._connection: Connection | None = None
         self._writer = dialect.writer(url)
         self._reader = dialect.reader(url)
         try:
@@ -51,7 +52,7 @@ class Store:
             raise
 
     def _prepare(self) -> None:
-        with self._writer.begin() as connection:
+        with self.write() as connection:
             if not inspect(connection).has_table(meta.name):
                 metadata.create_all(connection)
                 connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
@@ -75,11 +76,19 @@ class Store:
         Raises:
             Unavailable: STORE_UNAVAILABLE; after a failed commit its effect is unknown.
         """
+        connection = self._connection or self._writer.connect()
+        # Kept from turn to turn: to check it out and in costs as much as a statement. Not kept after a failure.
+        self._connection = None
         try:
-            with self._writer.begin() as connection:
+            with connection.begin():
                 yield connection
         except (OperationalError, *dialect.FAILURES) as error:
+            connection.close()
             raise unavailable() from error
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
 
     def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` with a reading connection, in one snapshot that holds all that was acknowledged.
@@ -95,6 +104,8 @@ class Store:
 
     def close(self) -> None:
         """Close every connection, then free the lock."""
+        if self._connection:
+            self._connection.close()
         self._reader.dispose()
         self._writer.dispose()
         self._lock.close()

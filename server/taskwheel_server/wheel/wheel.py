@@ -184,7 +184,8 @@ class Wheel:
                     connection, self._store.now(connection), self.minter, self._registry, self.settings, replay=replay
                 )
                 turn.eased |= self._eased
-                settle.hand_back(turn, self._orphans)
+                if self._orphans:
+                    settle.hand_back(turn, self._orphans)
                 self._obey(turn, batch)
                 if tick:
                     timers.tick_runs(turn)
