@@ -48,14 +48,14 @@ class Backend:
         """The instant (µs) at or before which what has ended counts as gone, deleted or not."""
         return self.now() - self.retention
 
-    async def read(self, function: Callable[..., T], *args: Any) -> T:
-        """Call `function(connection, *args)` in one snapshot that holds all that was acknowledged.
+    async def read(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call `function(connection, *args, **kwargs)` in one snapshot that holds all that was acknowledged.
 
         Raises:
             Unavailable: STORE_UNAVAILABLE.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, partial(self.store.read, function, *args))
+        return await loop.run_in_executor(self._readers, partial(self.store.read, function, *args, **kwargs))
 
     def close(self) -> None:
         """Wait for the reads under way, and end the threads."""

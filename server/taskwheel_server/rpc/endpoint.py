@@ -1,13 +1,14 @@
 """What surrounds every handler: bytes to a checked message, the answer to bytes, any error to its status.
 
 A handler is a method of a servicer, named as its rpc. It takes the request (of a client stream: an async iterator of
-requests) and the call's context, and returns its answer, or yields it when it streams: a message, or bytes where it was
-serialised before. It raises TaskwheelError for what went wrong.
+requests) and the call's context, and returns its answer: a message, or bytes where it was serialized before. One that
+streams yields its answers, or is a coroutine that writes them to the context as bytes. A handler raises TaskwheelError
+for what went wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -52,32 +53,37 @@ def _unary(kind: Any, handle: Handler) -> Callable[[bytes, Context], Any]:
     return call
 
 
-def _streaming(kind: Any, handle: Handler) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
-    async def call(received: bytes, context: Context) -> AsyncIterator[bytes]:
+def _streaming(kind: Any, handle: Handler) -> Callable[[bytes, Context], Any]:
+    async def call(received: bytes, context: Context) -> None:
         try:
-            async with aclosing(handle(_request(kind, received), context)) as answers:
-                async for answer in answers:
-                    yield _sent(answer)
+            await _stream(handle(_request(kind, received), context), context)
         except Exception as error:  # noqa: BLE001 - as above
             await abort(context, error)
 
     return call
 
 
-def _bidirectional(kind: Any, handle: Handler) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[bytes]]:
+def _bidirectional(kind: Any, handle: Handler) -> Callable[[AsyncIterator[bytes], Context], Any]:
     async def requests(received: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for message in received:
             yield _request(kind, message)
 
-    async def call(received: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    async def call(received: AsyncIterator[bytes], context: Context) -> None:
         try:
-            async with aclosing(handle(requests(received), context)) as answers:
-                async for answer in answers:
-                    yield _sent(answer)
+            await _stream(handle(requests(received), context), context)
         except Exception as error:  # noqa: BLE001 - as above
             await abort(context, error)
 
     return call
+
+
+async def _stream(answers: Any, context: Context) -> None:
+    if isinstance(answers, Coroutine):
+        await answers
+        return
+    async with aclosing(answers):
+        async for answer in answers:
+            await context.write(_sent(answer))
 
 
 def _request(kind: Any, received: bytes) -> Any:

@@ -66,9 +66,9 @@ class ApiServer:
     async def start(self) -> None:
         """Begin to answer; health is SERVING."""
         await self._server.start()
-        await self.set_serving(serving=True)
+        await self.set_serving(True)
 
-    async def set_serving(self, *, serving: bool) -> None:
+    async def set_serving(self, serving: bool) -> None:  # noqa: FBT001 - says what it sets
         """Set the health of the server and of each service."""
         statuses = health_pb2.HealthCheckResponse.ServingStatus
         for name in ("", *self._names):

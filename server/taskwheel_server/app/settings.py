@@ -1,0 +1,68 @@
+"""What an operator decides, by flag or by variable of the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskwheel_server.clock import DAY, HOUR, MINUTE, SECOND
+from taskwheel_server.errors import InvalidArgument, clip
+
+DEFAULT_LISTEN = "127.0.0.1:7420"
+DEFAULT_DATABASE_URL = "sqlite:///taskwheel.db"
+DEFAULT_LEASE = "30s"
+# Shorter ones would be lost to an ordinary hiccup of the network.
+MIN_LEASE = SECOND
+MAX_LEASE = HOUR
+RETENTION = 7 * DAY
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
+_UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": MINUTE, "h": HOUR}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a server.
+
+    Args:
+        listen: `HOST:PORT` of the API; port 0 takes a free one.
+        database_url: SQLAlchemy URL, such as `sqlite:///taskwheel.db`.
+        lease: how long a lease lasts unless it is renewed, µs.
+        retention: how long ended runs, their logs and events are kept, µs.
+    """
+
+    listen: str = DEFAULT_LISTEN
+    database_url: str = DEFAULT_DATABASE_URL
+    lease: int = 30 * SECOND
+    retention: int = RETENTION
+
+    @classmethod
+    def read(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        listen: str | None = None,
+        database_url: str | None = None,
+        lease: str | None = None,
+    ) -> Settings:
+        """Return the settings of the flags, else of TASKWHEEL_* variables, else the defaults.
+
+        Raises:
+            InvalidArgument: a value cannot be read; the field is the flag's name.
+        """
+        return cls(
+            listen=listen or environment.get("TASKWHEEL_LISTEN") or DEFAULT_LISTEN,
+            database_url=database_url or environment.get("TASKWHEEL_DATABASE_URL") or DEFAULT_DATABASE_URL,
+            lease=_lease(lease or environment.get("TASKWHEEL_LEASE") or DEFAULT_LEASE),
+        )
+
+
+def _lease(text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise InvalidArgument("lease", f"must be a duration such as 30s, 500ms or 2m: '{clip(text)}'")
+    lease = round(float(match[1]) * _UNITS[match[2]])
+    if not MIN_LEASE <= lease <= MAX_LEASE:
+        raise InvalidArgument("lease", "must be between 1s and 1h")
+    return lease

@@ -1,0 +1,65 @@
+"""Requests for runs as commands."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from taskwheel_server.errors import InvalidArgument
+from taskwheel_server.model.names import parse_task
+from taskwheel_server.model.uid import Minter
+from taskwheel_server.rpc.backend import ANONYMOUS
+from taskwheel_server.rpc.opaque import struct_of
+from taskwheel_server.rpc.times import optional_microseconds
+from taskwheel_server.wheel.commands import NewRun
+
+
+def read_new_run(request: Any, uid: str, path: str = "") -> NewRun:
+    """Return the run that a RunTaskRequest asks for.
+
+    Args:
+        request: valid by the contract's rules.
+        uid: minted for it.
+        path: of the request, with a dot behind it, to name its fields in errors.
+
+    Raises:
+        InvalidArgument: a field is at fault.
+    """
+    new = NewRun(
+        uid,
+        parse_task(request.name, f"{path}name"),
+        payload=struct_of(request, "payload", path),
+        priority=request.priority if request.HasField("priority") else None,
+        schedule_time=optional_microseconds(request, "schedule_time", path),
+        tags=tuple(request.tags),
+        labels=dict(request.labels),
+        request_id=request.request_id or None,
+        creator_application=ANONYMOUS,
+    )
+    if new.request_id:
+        labels = sorted(new.labels.items())
+        new.request_digest = digest(new.payload, new.priority, new.schedule_time, new.tags, labels)
+    return new
+
+
+def read_new_runs(request: Any, namespace: str, minter: Minter) -> list[NewRun]:
+    """Return the runs that a BatchRunTasksRequest asks for.
+
+    Raises:
+        InvalidArgument: a field is at fault, an item of another namespace, or to be validated only.
+    """
+    runs = []
+    for index, item in enumerate(request.requests):
+        path = f"requests[{index}]."
+        if item.validate_only:
+            raise InvalidArgument(f"{path}validate_only", "is not allowed in a batch")
+        run = read_new_run(item, minter.mint(), path)
+        if run.task.namespace != namespace:
+            raise InvalidArgument(f"{path}name", "must be of the namespace in parent")
+        runs.append(run)
+    return runs
+
+
+def digest(*intent: object) -> bytes:
+    """Return a digest of what a request asks for, to tell its repetition from a reuse of its request_id."""
+    return hashlib.blake2b(repr(intent).encode(), digest_size=16).digest()

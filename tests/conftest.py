@@ -1,0 +1,131 @@
+"""Fixtures of all tests: a database, a clock that stands still, and a real server that goes by it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import grpc
+import pytest
+
+from taskwheel.v1.admin_service_pb2_grpc import AdminServiceStub
+from taskwheel.v1.event_service_pb2_grpc import EventServiceStub
+from taskwheel.v1.task_run_service_pb2_grpc import TaskRunServiceStub
+from taskwheel.v1.task_service_pb2_grpc import TaskServiceStub
+from taskwheel.v1.worker_service_pb2_grpc import WorkerServiceStub
+from taskwheel_server.app import Server, Settings
+from taskwheel_server.clock import ManualClock
+from taskwheel_server.wheel.commands import RenewLeases
+
+# Sunday 2026-03-01 12:00:00 UTC.
+START = 1_772_366_400_000_000
+DATABASES = ["sqlite"]
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request, tmp_path) -> str:
+    """An empty database of each kind."""
+    assert request.param == "sqlite"
+    return f"sqlite:///{tmp_path / 'taskwheel.db'}"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+class RunningServer:
+    """A server in a thread and on an event loop of its own, as a client in another process would meet it."""
+
+    def __init__(self, settings: Settings, clock: ManualClock) -> None:
+        self.clock = clock
+        self._settings = settings
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="server")
+        self._started: Future[None] = Future()
+
+    def start(self) -> None:
+        self._thread.start()
+        self._started.result()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            async with Server(self._settings, self.clock, grace=1) as self.server:
+                store = self.server.store
+                # Closing the store replaces its pools.
+                self._pools: list[Any] = [store._reader.pool, store._writer.pool]
+                self._started.set_result(None)
+                await self._stop.wait()
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    @property
+    def checked_out(self) -> int:
+        """How many connections to the database nobody gave back."""
+        return sum(pool.checkedout() for pool in self._pools)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the server's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def settle(self) -> None:
+        """Wait until the wheel has nothing more to do at this instant."""
+        self.run(self._settled())
+
+    async def _settled(self) -> None:
+        wheel = self.server.wheel
+        await wheel.submit(RenewLeases([]))
+        while wheel.busy:
+            await wheel.submit(RenewLeases([]))
+
+    def crank(self, duration: int) -> None:
+        """Move the clock forward by `duration` µs, and wait until all that became due has been done."""
+        self.clock.advance(duration)
+        self.settle()
+
+
+class Stubs:
+    """The services as a client sees them."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.tasks = TaskServiceStub(channel)
+        self.runs = TaskRunServiceStub(channel)
+        self.events = EventServiceStub(channel)
+        self.workers = WorkerServiceStub(channel)
+        self.admin = AdminServiceStub(channel)
+
+
+@pytest.fixture
+def server(database_url, clock) -> Iterator[RunningServer]:
+    running = RunningServer(Settings(listen="127.0.0.1:0", database_url=database_url), clock)
+    running.start()
+    yield running
+    running.stop()
+    assert running.checked_out == 0
+
+
+@pytest.fixture
+def stubs(server) -> Iterator[Stubs]:
+    with grpc.insecure_channel(server.address) as channel:
+        yield Stubs(channel)
+
+
+@pytest.fixture
+def crank(server):
+    """Crank the server's clock: `crank(MINUTE)`."""
+    return server.crank
