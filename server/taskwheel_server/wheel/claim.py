@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import runs, tasks
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
     from taskwheel_server.workers import Taker
 
 
+@dataclass(slots=True)
+class _Queue:
+    """The ready runs of one handler, at most `limit` of them, and who can take them."""
+
+    takers: deque[Taker]
+    limit: int
+    seen: int = 0
+    full: bool = False
+
+
+def _claim_order(row: tuple[Run, int, int]) -> tuple[int, int, str]:
+    run = row[0]
+    return -run.priority, run.schedule_time, run.uid
+
+
 class Claims:
     """What this turn gives to whom; the registry learns of it after the commit."""
 
@@ -26,34 +43,29 @@ class Claims:
         self._credit: dict[Taker, int] = dict(turn.registry.takers(turn.freed))
         self._budget: dict[Taker, int] = {}
         self._token = turn.minter.mint()
+        self._exhausted: set[tuple[str, str]] = set()
         self.claimed: dict[Taker, list[Run]] = {}
 
     def claim(self) -> None:
-        """Give ready runs to the takers of their handlers, fairly among them. Raises StaleTurn."""
+        """Give ready runs to the takers of their handlers, in claim order, fairly among them. Raises StaleTurn."""
         turn = self._turn
         wanted = {(taker.namespace, handler) for taker in self._credit for handler in taker.handlers}
-        for pair in sorted(wanted & turn.registry.maybe_ready):
-            takers = deque(taker for taker in self._credit if taker.namespace == pair[0] and pair[1] in taker.handlers)
-            if takers and self._claim_of(pair, takers):
-                turn.registry.maybe_ready.discard(pair)
-
-    def _claim_of(self, pair: tuple[str, str], takers: deque[Taker]) -> bool:
-        """Claim the runs of one handler; tell whether none is left."""
-        turn = self._turn
-        credit = sum(self._credit[taker] for taker in takers)
-        limit = min(credit, SLICE)
+        queues = {pair: self._queue_of(*pair) for pair in sorted(wanted & turn.registry.maybe_ready)}
+        rows = [runs.ready(turn.connection, *pair, queue.limit) for pair, queue in queues.items()]
         started: list[Run] = []
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
-        seen = 0
-        full = False
-        for run, places, running in runs.ready(turn.connection, *pair, limit):
-            seen += 1
+        for run, places, running in merge(*rows, key=_claim_order):
+            queue = queues[run.namespace, run.handler]
+            if queue.full:
+                continue
+            queue.seen += 1
             if places and running + taken.get(run.task_uid, 0) >= places:
                 held.append((run, turn.move(run, State.HELD, StateReason.CONCURRENCY_LIMIT)))
                 continue
-            if full := (taker := self._taker_of(run, takers)) is None:
-                break
+            if not (taker := self._taker_of(run, queue.takers)):
+                queue.full = True
+                continue
             if places:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
             self._start(run, taker)
@@ -62,9 +74,16 @@ class Claims:
         if runs.write_started(turn.connection, started) != len(started):
             raise StaleTurn
         tasks.add_running(turn.connection, taken)
-        # A reading that was cut short, or used up by runs that had to be held, is gone on with in the next turn.
-        turn.unfinished |= full or (seen == limit and (bool(held) or credit > SLICE))
-        return seen < limit and not full
+        for pair, queue in queues.items():
+            if queue.seen < queue.limit and not queue.full:
+                self._exhausted.add(pair)
+            else:
+                # Bytes ran out, or runs that had to be held used the reading up: go on in the next turn.
+                turn.unfinished |= any(self._credit[taker] > 0 for taker in queue.takers)
+
+    def _queue_of(self, namespace: str, handler: str) -> _Queue:
+        takers = deque(taker for taker in self._credit if taker.namespace == namespace and handler in taker.handlers)
+        return _Queue(takers, min(sum(self._credit[taker] for taker in takers), SLICE))
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
         size = len(run.payload or b"")
@@ -92,6 +111,7 @@ class Claims:
         """Answer the waiting claims and note the streams' new runs: after the commit."""
         turn = self._turn
         turn.registry.free(turn.freed)
+        turn.registry.maybe_ready -= self._exhausted
         for taker, batch in self.claimed.items():
             if isinstance(taker, Session):
                 turn.outcome.assignments[taker] = batch

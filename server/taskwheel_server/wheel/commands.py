@@ -302,9 +302,13 @@ class Drain(Command):
 
 @dataclass(slots=True)
 class ClaimRuns(Command):
-    """Claim runs once, waiting until the demand's deadline. The demand's ticket is answered with list[Run]."""
+    """Claim runs once, waiting until the demand's deadline. The demand's ticket is answered with list[Run].
+
+    As urgent as its withdrawal, which must not overtake it.
+    """
 
     demand: Demand
+    urgent: ClassVar[bool] = True
 
 
 @dataclass(slots=True)

@@ -1,0 +1,313 @@
+"""Claim: who gets which run, in which order, and how much of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from taskwheel_server.clock import HOUR, SECOND
+from taskwheel_server.errors import Unavailable
+from taskwheel_server.model.run import Run
+from taskwheel_server.model.state import State
+from taskwheel_server.wheel.commands import (
+    AdmitRuns,
+    Attach,
+    ClaimRuns,
+    CompleteRuns,
+    Detach,
+    Drain,
+    NewRun,
+    Renewal,
+    RenewLeases,
+    Result,
+    Withdraw,
+)
+from taskwheel_server.workers import Demand
+from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
+
+MIB = 1024 * 1024
+
+
+def test_ready_runs_are_claimed_by_priority_then_schedule_time_then_uid(wheel: HandWheel) -> None:
+    wheel.task()
+    chance = random.Random(1)
+    runs = [
+        wheel.run(priority=chance.choice([-1, 0, 5]), schedule_time=START - chance.choice([0, 1, HOUR]))
+        for _ in range(30)
+    ]
+    chance.shuffle(runs)
+    expected = sorted(runs, key=lambda run: (-run.priority, run.schedule_time, run.uid))
+    assert [wheel.claim_one().uid for _ in runs] == [run.uid for run in expected]
+
+
+def test_a_batch_of_claims_is_handed_over_in_order(wheel: HandWheel) -> None:
+    wheel.task()
+    low, high = wheel.run(priority=1), wheel.run(priority=2)
+    assert [run.uid for run in wheel.claim(10)] == [high.uid, low.uid]
+
+
+def test_a_thousand_future_runs_of_high_priority_do_not_precede_a_due_one(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.run_many(1000, priority=100, schedule_time=START + HOUR)
+    due = wheel.run(priority=-100)
+    assert [run.uid for run in wheel.claim(10)] == [due.uid]
+
+
+def test_the_order_holds_across_the_handlers_of_a_worker(wheel: HandWheel) -> None:
+    wheel.task("a", "a")
+    wheel.task("b", "b")
+    runs = [wheel.run(task, priority=priority) for priority in (1, 3, 2) for task in ("a", "b")]
+    expected = sorted(runs, key=lambda run: (-run.priority, run.uid))
+    assert [wheel.claim(1, ["a", "b"])[0].uid for _ in runs] == [run.uid for run in expected]
+
+
+def test_a_handler_in_constant_demand_does_not_starve_another(wheel: HandWheel) -> None:
+    wheel.task("a", "a")
+    wheel.task("b", "b")
+    wheel.run_many(3, "a")
+    other = wheel.run("b")
+    worker = wheel.worker(1, ["a", "b"])
+    for _ in range(4):
+        run = worker.take_one()
+        wheel.send(AdmitRuns(runs=[wheel.new_run("a")]))
+        wheel.succeed(run)
+    assert wheel.state(other) is State.SUCCEEDED
+
+
+def test_a_worker_gets_no_more_than_its_credit(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.run_many(10)
+    worker = wheel.worker(3)
+    assert len(worker.take()) == 3
+    wheel.settle()
+    assert worker.take() == []
+
+
+def test_credit_is_refilled_in_the_turn_that_settles(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker(2)
+    wheel.run_many(5)
+    first, _ = worker.take()
+    outcome = len(wheel.outcomes)
+    wheel.succeed(first)
+    assert len(wheel.outcomes) - outcome == 1
+    assert len(worker.take()) == 1
+
+
+@pytest.mark.parametrize("credits", [(10, 10), (10, 2), (1, 1, 10)])
+def test_a_batch_is_spread_evenly_over_sessions(wheel: HandWheel, credits: tuple[int, ...]) -> None:
+    wheel.task()
+    workers = [wheel.worker(credit, worker_id=f"w{index}") for index, credit in enumerate(credits)]
+    wheel.run_many(9)
+    shares = [len(worker.take()) for worker in workers]
+    assert sum(shares) == 9
+    for share, credit in zip(shares, credits, strict=True):
+        assert share == credit or share >= max(shares) - 1
+
+
+def test_a_worker_is_given_its_own_handlers_only(wheel: HandWheel) -> None:
+    wheel.task("a", "a")
+    wheel.task("b", "b")
+    wheel.run("a")
+    b = wheel.run("b")
+    worker = wheel.worker(10, ["b", "c"])
+    assert [run.uid for run in worker.take()] == [b.uid]
+
+
+def test_a_claim_answers_at_most_3_mib_of_payload_and_leaves_the_rest(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.run_many(7, payload=bytes(MIB))
+    assert [len(wheel.claim(10)) for _ in range(4)] == [3, 3, 1, 0]
+
+
+def test_a_stream_with_credit_gets_everything_however_large(wheel: HandWheel) -> None:
+    wheel.task()
+    for _ in range(4):
+        wheel.run_many(5, payload=bytes(MIB))
+    worker = wheel.worker(100)
+    wheel.settle()
+    assert len(worker.take()) == 20
+
+
+def test_a_payload_larger_than_the_budget_is_claimed_alone(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.run_many(2, payload=bytes(4 * MIB))
+    assert [len(wheel.claim(10)) for _ in range(3)] == [1, 1, 0]
+
+
+def test_a_large_run_waits_for_whoever_has_room_and_is_not_overtaken_for_good(wheel: HandWheel) -> None:
+    wheel.task()
+    large = wheel.run(payload=bytes(2 * MIB), priority=1)
+    larger = wheel.run(payload=bytes(2 * MIB), priority=1)
+    small = wheel.run()
+    assert [run.uid for run in wheel.claim(10)] == [large.uid]
+    assert [run.uid for run in wheel.claim(10)] == [larger.uid, small.uid]
+
+
+def test_a_claimed_run_has_a_lease_of_its_own(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker(worker_id="anna")
+    wheel.run()
+    run = worker.take_one()
+    assert (run.worker, run.start_time, run.lease_expire_time) == ("anna", START, START + LEASE)
+    assert run.lease_token
+    assert wheel.get(run) == run
+
+
+def test_ready_runs_found_at_the_start_are_claimed(wheel: HandWheel) -> None:
+    for handler in ("a", "b", "h"):
+        wheel.task(handler, handler)
+        wheel.run(handler)
+    wheel.restart()
+    assert len(wheel.worker(10, ["a", "b", "h"]).take()) == 3
+
+
+# Waiting claims.
+
+
+def waiting(wheel: HandWheel, wait: int = 10 * SECOND, max_runs: int = 2) -> tuple[Demand, asyncio.Future[list[Run]]]:
+    demand = wheel.new_demand(max_runs, wait=wait)
+    ticket = wheel.send(ClaimRuns(demand=demand))
+    wheel.turn()
+    return demand, ticket
+
+
+def test_a_claim_that_may_not_wait_is_answered_empty_at_once(wheel: HandWheel) -> None:
+    wheel.task()
+    assert wheel.claim() == []
+
+
+def test_a_waiting_claim_is_answered_by_the_turn_that_admits(wheel: HandWheel) -> None:
+    wheel.task()
+    _, ticket = waiting(wheel)
+    assert not ticket.done()
+    run = wheel.run()
+    assert [claimed.uid for claimed in ticket.result()] == [run.uid]
+
+
+def test_a_waiting_claim_is_answered_once(wheel: HandWheel) -> None:
+    wheel.task()
+    _, ticket = waiting(wheel)
+    wheel.run()
+    wheel.run()
+    assert len(ticket.result()) == 1
+    assert wheel.states() == ["RUNNING", "READY"]
+
+
+def test_a_waiting_claim_gives_up_at_its_deadline(wheel: HandWheel) -> None:
+    wheel.task()
+    _, ticket = waiting(wheel, wait=SECOND)
+    wheel.advance(SECOND - 1)
+    assert not ticket.done()
+    wheel.advance(1)
+    assert ticket.result() == []
+    wheel.run()
+    assert wheel.states() == ["READY"]
+
+
+def test_a_claim_at_its_deadline_still_takes_what_is_there(wheel: HandWheel) -> None:
+    wheel.task()
+    _, ticket = waiting(wheel, wait=SECOND)
+    wheel.clock.advance(SECOND)
+    wheel.run()
+    assert len(ticket.result()) == 1
+
+
+def test_a_withdrawn_claim_takes_nothing(wheel: HandWheel) -> None:
+    wheel.task()
+    demand, _ = waiting(wheel)
+    wheel.call(Withdraw(demand=demand))
+    wheel.run()
+    assert wheel.states() == ["READY"]
+
+
+def test_a_claim_withdrawn_before_its_turn_takes_nothing(wheel: HandWheel) -> None:
+    # The withdrawal is urgent and goes ahead of the claim that it is about.
+    wheel.task()
+    wheel.run()
+    demand = wheel.new_demand(wait=SECOND)
+    wheel.send(ClaimRuns(demand=demand))
+    wheel.send(Withdraw(demand=demand))
+    wheel.turn()
+    assert wheel.states() == ["READY"]
+
+
+def test_several_waiting_claims_share_a_batch(wheel: HandWheel) -> None:
+    wheel.task()
+    tickets = [waiting(wheel)[1] for _ in range(3)]
+    wheel.run_many(3)
+    assert [len(ticket.result()) for ticket in tickets] == [1, 1, 1]
+
+
+def test_when_the_server_stops_waiting_claims_are_answered(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.wheel.start()
+    demand = wheel.new_demand(wait=HOUR)
+    ticket = wheel.send(ClaimRuns(demand=demand))
+    wheel.wheel.stop()
+    assert ticket.result() == []
+    with pytest.raises(Unavailable) as refused:
+        wheel.send(ClaimRuns(demand=demand))
+    assert refused.value.reason == "SHUTTING_DOWN"
+
+
+# Streams come and go.
+
+
+def test_a_draining_stream_gets_nothing_more_but_may_finish(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker(2)
+    wheel.run()
+    run = worker.take_one()
+    wheel.call(Drain(session=worker.session))
+    wheel.run()
+    assert wheel.succeed(run)
+    assert worker.take() == []
+    assert wheel.states() == ["SUCCEEDED", "READY"]
+
+
+def test_a_detached_streams_runs_keep_their_leases(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker()
+    wheel.run()
+    run = worker.take_one()
+    wheel.call(Detach(session=worker.session))
+    wheel.run()
+    assert worker.take() == []
+    assert wheel.succeed(run)
+
+
+def test_a_renewal_by_a_new_stream_takes_up_its_credit(wheel: HandWheel) -> None:
+    wheel.task()
+    old = wheel.worker(1)
+    wheel.run_many(2)
+    run = old.take_one()
+    wheel.call(Detach(session=old.session))
+    new = wheel.new_worker(1)
+    # Both in one turn: a stream that comes back with work in hand is not given more on top.
+    wheel.send(Attach(session=new.session))
+    wheel.call(RenewLeases(renewals=[Renewal(lease_of(run))], session=new.session))
+    assert new.take() == []
+    wheel.succeed(run)
+    assert len(new.take()) == 1
+
+
+def test_leases_survive_a_restart_of_the_server(wheel: HandWheel) -> None:
+    wheel.task()
+    run = wheel.started()
+    wheel.restart()
+    assert wheel.renew(run).expire_time == START + LEASE
+    assert wheel.succeed(run)
+
+
+def test_work_and_credit_in_one_turn_meet(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker(1)
+    wheel.run()
+    run = worker.take_one()
+    wheel.send(AdmitRuns(runs=[NewRun(wheel.wheel.minter.mint(), task_ref("t"))]))
+    wheel.send(CompleteRuns(results=[Result(lease_of(run))]))
+    wheel.turn()
+    assert wheel.states() == ["SUCCEEDED", "RUNNING"]
