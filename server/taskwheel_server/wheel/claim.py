@@ -65,6 +65,8 @@ class Claims:
                 continue
             if not (taker := self._taker_of(run, queue.takers)):
                 queue.full = True
+                if all(other.full for other in queues.values()):
+                    break
                 continue
             if places:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
