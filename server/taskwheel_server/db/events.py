@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_many
+from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_many, stream
 from taskwheel_server.db.runs import run_of
 from taskwheel_server.db.tables import events
 from taskwheel_server.model.event import Event, EventType
 from taskwheel_server.model.run import RUN_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
-_COLUMNS = ("namespace", "sequence", "type", "time", "run_uid", "task_uid", "reason", "worker", "detail")
+EVENT_COLUMNS = ("namespace", "sequence", "type", "time", "run_uid", "task_uid", "reason", "worker", "detail")
 _TYPES = {int(kind): kind for kind in EventType}
 # A snapshot has neither payload, result nor stack: they may be a thousand times its size.
-_LEFT_OUT = {"payload", "result", "error_stack"}
-_SNAPSHOT = ",".join("NULL" if column in _LEFT_OUT else f"r.{column}" for column in RUN_COLUMNS)
+LEFT_OUT = {"payload", "result", "error_stack"}
+_SNAPSHOT = ",".join("NULL" if column in LEFT_OUT else f"r.{column}" for column in RUN_COLUMNS)
 _SELECT = (
-    f"SELECT {','.join(f'e.{column}' for column in _COLUMNS)},{_SNAPSHOT}"  # noqa: S608 - our names
+    f"SELECT {','.join(f'e.{column}' for column in EVENT_COLUMNS)},{_SNAPSHOT}"  # noqa: S608 - our names
     " FROM events e LEFT JOIN runs r ON r.uid = e.run_uid WHERE e.namespace=?"
 )
 
@@ -34,7 +34,7 @@ def take(connection: Connection, namespace: str, count: int) -> int:
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert events as rows of namespace, sequence, type, time, run_uid, task_uid, reason, worker, detail."""
-    insert_many(connection, events, _COLUMNS, rows)
+    insert_many(connection, events, EVENT_COLUMNS, rows)
 
 
 def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, int]:
@@ -52,10 +52,10 @@ def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, i
     return (first - 1 if first is not None else newest), newest
 
 
-def after(connection: Connection, namespace: str, sequence: int, limit: int) -> list[Event]:
-    """Return up to `limit` events that follow `sequence`, in order, with their runs."""
-    found = fetch(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
-    return [event_of(row) for row in found]
+def after(connection: Connection, namespace: str, sequence: int, limit: int) -> Iterator[Event]:
+    """Yield up to `limit` events that follow `sequence`, in order, with their runs."""
+    rows = stream(connection, f"{_SELECT} AND e.sequence>? ORDER BY e.sequence LIMIT ?", namespace, sequence, limit)
+    return map(event_of, rows)
 
 
 def event_of(row: Sequence[Any]) -> Event:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import fetch, insert_many
+from taskwheel_server.db.dialect import insert_many, stream
 from taskwheel_server.db.tables import logs
 from taskwheel_server.model.event import LogEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -21,10 +21,10 @@ def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     insert_many(connection, logs, _COLUMNS, rows)
 
 
-def after(connection: Connection, run_uid: str, sequence: int, min_level: int, limit: int) -> list[LogEntry]:
-    """Return up to `limit` lines of a run that follow `sequence` and are at least `min_level`, in order."""
+def after(connection: Connection, run_uid: str, sequence: int, min_level: int, limit: int) -> Iterator[LogEntry]:
+    """Yield up to `limit` lines of a run that follow `sequence` and are at least `min_level`, in order."""
     text = (
         f"SELECT {','.join(_COLUMNS)} FROM logs"  # noqa: S608 - our names
         " WHERE run_uid=? AND sequence>? AND level>=? ORDER BY sequence LIMIT ?"
     )
-    return [LogEntry(*row) for row in fetch(connection, text, run_uid, sequence, min_level, limit)]
+    return (LogEntry(*row) for row in stream(connection, text, run_uid, sequence, min_level, limit))

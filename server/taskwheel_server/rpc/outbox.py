@@ -1,0 +1,91 @@
+"""What a worker has yet to be told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from taskwheel_server.model.names import run_name
+from taskwheel_server.model.run import Run
+from taskwheel_server.rpc.messages import Acknowledgement, Cancellation, WorkResponse
+from taskwheel_server.rpc.worker_message import put_assignment
+from taskwheel_server.wheel.commands import Lease
+from taskwheel_server.workers import Stop
+
+MAX_MESSAGE_BYTES = 3 * 1024 * 1024
+# Of an assignment without what is counted.
+_ASSIGNMENT_BYTES = 1_024
+
+
+class Outbox:
+    """What goes into the next messages of a worker's stream.
+
+    Args:
+        namespace: of all its runs.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._assignments: deque[Run] = deque()
+        self._stops: list[Stop] = []
+        self._acknowledged: list[tuple[Lease, bool]] = []
+        self._goaway = False
+
+    def __bool__(self) -> bool:
+        return bool(self._acknowledged or self._assignments or self._stops or self._goaway)
+
+    @property
+    def acknowledgements(self) -> int:
+        """How many acknowledgements wait."""
+        return len(self._acknowledged)
+
+    def assign(self, claimed: Iterable[Run]) -> None:
+        """Have runs begun."""
+        self._assignments.extend(claimed)
+
+    def stop(self, stops: Iterable[Stop]) -> None:
+        """Have runs stopped."""
+        self._stops.extend(stops)
+
+    def acknowledge(self, leases: Iterable[Lease], accepted: Iterable[bool]) -> None:
+        """Say whether what was said under these leases counted."""
+        self._acknowledged.extend(zip(leases, accepted, strict=True))
+
+    def go_away(self) -> None:
+        """Have the worker end the stream."""
+        self._goaway = True
+
+    def withdraw(self) -> list[Run]:
+        """Return the assignments that have not been taken, and forget them."""
+        withdrawn = list(self._assignments)
+        self._assignments.clear()
+        return withdrawn
+
+    def take(self) -> tuple[bytes, list[Run]]:
+        """Return the next message and the runs that are assigned in it."""
+        message = WorkResponse(goaway=self._goaway)
+        self._goaway = False
+        statuses = Acknowledgement.LEASE_LOST, Acknowledgement.ACCEPTED
+        for lease, accepted in self._acknowledged:
+            message.acknowledgements.add(run=run_name(self._namespace, lease.uid), status=statuses[accepted])
+        self._acknowledged.clear()
+        assigned: list[Run] = []
+        size = 0
+        while self._assignments:
+            size += _size(self._assignments[0])
+            if assigned and size > MAX_MESSAGE_BYTES:
+                break
+            assigned.append(self._assignments.popleft())
+            put_assignment(message.assignments.add(), assigned[-1])
+        # A run must not be stopped before it is assigned.
+        if not self._assignments:
+            for stop in self._stops:
+                reason = Cancellation.LEASE_LOST if stop.lost else Cancellation.CANCEL_REQUESTED
+                message.cancellations.add(run=run_name(self._namespace, stop.uid), attempt=stop.attempt, reason=reason)
+            self._stops.clear()
+        return message.SerializeToString(), assigned
+
+
+def _size(run: Run) -> int:
+    texts = len(run.tags) + len(run.labels) + 2 * len(run.retry_for_runs)
+    return _ASSIGNMENT_BYTES + len(run.payload or b"") + texts
