@@ -6,10 +6,13 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from taskwheel.v1.admin_service_pb2_grpc import AdminServiceStub
 from taskwheel.v1.event_service_pb2_grpc import EventServiceStub
@@ -129,3 +132,44 @@ def stubs(server) -> Iterator[Stubs]:
 def crank(server):
     """Crank the server's clock: `crank(MINUTE)`."""
     return server.crank
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as a caller meets it."""
+
+    code: grpc.StatusCode
+    reason: str
+    fields: list[str]
+    message: str
+    metadata: dict[str, str]
+    details: list[str]
+
+
+@pytest.fixture
+def refused():
+    """Call an rpc that must fail and return its Refusal: `refused(stubs.tasks.GetTask, request)`."""
+
+    def call(rpc, request, **options) -> Refusal:
+        with pytest.raises(grpc.RpcError) as caught:
+            rpc(request, **options)
+        return refusal_of(caught.value)
+
+    return call
+
+
+def refusal_of(error: Any) -> Refusal:
+    status = rpc_status.from_call(error)
+    assert status is not None, f"{error.code()} without details: {error.details()}"
+    assert status.ByteSize() <= 4096
+    infos: list[ErrorInfo] = []
+    fields: list[str] = []
+    for detail in status.details:
+        if detail.Is(ErrorInfo.DESCRIPTOR):
+            infos.append(ErrorInfo.FromString(detail.value))
+        elif detail.Is(BadRequest.DESCRIPTOR):
+            fields += [violation.field for violation in BadRequest.FromString(detail.value).field_violations]
+    [info] = infos
+    assert info.domain == "taskwheel"
+    kinds = [detail.type_url.rpartition(".")[2] for detail in status.details]
+    return Refusal(error.code(), info.reason, fields, error.details(), dict(info.metadata), kinds)
