@@ -112,10 +112,10 @@ def fetch_value(connection: Connection, statement: str, *values: Any) -> Any:
     return row[0] if row else None
 
 
-def stream(connection: Connection, statement: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows a few at a time: for rows that may be large, of which not all may be wanted."""
+def stream(connection: Connection, statement: str, *values: Any, chunk: int = 32) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows, at most `chunk` read ahead: for rows that may be large, of which not all may be wanted."""
     cursor = _execute(connection, statement, values)
-    while rows := cursor.fetchmany(32):
+    while rows := cursor.fetchmany(chunk):
         yield from rows
 
 

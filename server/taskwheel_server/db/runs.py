@@ -104,8 +104,13 @@ def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | N
     return {row[0]: row[1] for row in found}
 
 
-def ready(connection: Connection, namespace: str, handler: str, limit: int) -> Iterator[tuple[Run, int, int]]:
-    """Yield the ready runs of a handler in claim order, each with its task's limit (0: none) and running count."""
+def ready(
+    connection: Connection, namespace: str, handler: str, limit: int, chunk: int
+) -> Iterator[tuple[Run, int, int]]:
+    """Yield the ready runs of a handler in claim order, each with its task's limit (0: none) and running count.
+
+    At most `limit` runs, and `chunk` of them read ahead.
+    """
     text = (
         f"SELECT {','.join(f'r.{column}' for column in RUN_COLUMNS)},"  # noqa: S608 - our names
         " coalesce(t.max_concurrent_runs, 0), coalesce(t.running, 0)"
@@ -113,7 +118,7 @@ def ready(connection: Connection, namespace: str, handler: str, limit: int) -> I
         " WHERE r.state = 3 AND r.namespace=? AND r.handler=?"
         " ORDER BY r.priority DESC, r.schedule_time, r.uid LIMIT ?"
     )
-    for row in stream(connection, text, namespace, handler, limit):
+    for row in stream(connection, text, namespace, handler, limit, chunk=chunk):
         yield run_of(row[:-2]), row[-2], row[-1]
 
 

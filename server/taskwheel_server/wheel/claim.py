@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
     from taskwheel_server.workers import Taker
 
+# Payloads are up to 1 MiB each.
+READ_AHEAD = 32
+
 
 @dataclass(slots=True)
 class _Queue:
-    """The ready runs of one handler, at most `limit` of them, and who can take them."""
+    """The ready runs of one handler, a slice of them, and who can take them."""
 
     takers: deque[Taker]
-    limit: int
     seen: int = 0
     full: bool = False
 
@@ -51,7 +53,8 @@ class Claims:
         turn = self._turn
         wanted = {(taker.namespace, handler) for taker in self._credit for handler in taker.handlers}
         queues = {pair: self._queue_of(*pair) for pair in sorted(wanted & turn.registry.maybe_ready)}
-        rows = [runs.ready(turn.connection, *pair, queue.limit) for pair, queue in queues.items()]
+        credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
+        rows = [runs.ready(turn.connection, *pair, SLICE, min(credit, READ_AHEAD)) for pair in queues]
         started: list[Run] = []
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
@@ -72,20 +75,23 @@ class Claims:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
             self._start(run, taker)
             started.append(run)
+            if len(started) == credit:
+                break
         turn.write_moved(held)
         if runs.write_started(turn.connection, started) != len(started):
             raise StaleTurn
         tasks.add_running(turn.connection, taken)
         for pair, queue in queues.items():
-            if queue.seen < queue.limit and not queue.full:
+            if queue.seen < SLICE and not queue.full and len(started) < credit:
                 self._exhausted.add(pair)
             else:
-                # Bytes ran out, or runs that had to be held used the reading up: go on in the next turn.
+                # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
                 turn.unfinished |= any(self._credit[taker] > 0 for taker in queue.takers)
 
     def _queue_of(self, namespace: str, handler: str) -> _Queue:
-        takers = deque(taker for taker in self._credit if taker.namespace == namespace and handler in taker.handlers)
-        return _Queue(takers, min(sum(self._credit[taker] for taker in takers), SLICE))
+        return _Queue(
+            deque(taker for taker in self._credit if taker.namespace == namespace and handler in taker.handlers)
+        )
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
         size = len(run.payload or b"")
