@@ -97,7 +97,7 @@ class Store:
             Unavailable: STORE_UNAVAILABLE.
         """
         try:
-            with self._reader.connect() as connection:
+            with self._reader.begin() as connection:
                 return function(connection, *args, **kwargs)
         except (DBAPIError, *dialect.FAILURES) as error:
             raise unavailable() from error
