@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskwheel_server import schedule
@@ -29,7 +30,25 @@ def next_time(task: Task, after: int) -> int | None:
     """Return the first slot of a task later than `after` (µs), None when it has none or is paused."""
     if task.paused or not task.schedules:
         return None
-    return schedule.next_slot_of(schedule.load(task.schedules), after, anchor=task.anchor_time, seed=task.uid)
+    return schedule.next_slot_of(load_schedules(task.schedules), after, anchor=task.anchor_time, seed=task.uid)
+
+
+@lru_cache(maxsize=4096)
+def load_schedules(text: str) -> tuple[schedule.Schedule, ...]:
+    """Return the schedules of a task's column, which may have been written by a version that knew more, or less.
+
+    Raises:
+        InvalidSchedule: they cannot be read, or are impossible.
+    """
+    try:
+        schedules = schedule.load(text)
+        for item in schedules:
+            schedule.check(item, now=None)
+    except schedule.InvalidSchedule:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:
+        raise schedule.InvalidSchedule("schedules", "they cannot be read") from error
+    return schedules
 
 
 def tick_tasks(turn: Turn) -> None:
@@ -45,8 +64,8 @@ def tick_tasks(turn: Turn) -> None:
             fresh += _due_runs(turn, task)
             advanced.append((next_time(task, turn.now), task.uid))
         except schedule.InvalidSchedule as error:
-            # Stored by a version that knew more, or less: it must not stop the wheel, nor be silent.
-            _pause(turn, task, f"the schedule cannot be read: {error.description}")
+            # It must not stop the wheel, nor be silent.
+            _pause(turn, task, f"taskwheel: the schedule cannot be kept: {error}")
     store(turn, fresh)
     tasks.advance(turn.connection, advanced)
 
@@ -60,7 +79,7 @@ def _pause(turn: Turn, task: Task, reason: str) -> None:
 
 
 def _due_runs(turn: Turn, task: Task) -> list[Run]:
-    schedules = schedule.load(task.schedules)
+    schedules = load_schedules(task.schedules)
     first = task.next_time if task.next_time is not None else turn.now
     on_time = turn.now - MISSED_AFTER
     overlap = Overlap(turn, task, task.overlap_policy)
@@ -73,7 +92,7 @@ def _due_runs(turn: Turn, task: Task) -> list[Run]:
 
 def _missed(turn: Turn, task: Task, overlap: Overlap, first: int, last: int) -> list[Run]:
     """Return what the misfire policy makes of the slots in [first, last]: one SKIPPED run, then catch-up runs."""
-    schedules = schedule.load(task.schedules)
+    schedules = load_schedules(task.schedules)
     anchor, seed = task.anchor_time, task.uid
     limit = {MisfireMode.RUN_ONCE: 1, MisfireMode.RUN_ALL: task.max_catchup_runs, MisfireMode.SKIP: 0}
     wanted = limit[task.misfire_mode]
@@ -95,7 +114,7 @@ def slot_run(turn: Turn, task: Task, slot: int, trigger: Trigger, uid: str | Non
     """Return the run of a nominal instant (µs), not yet placed; all but a backfill's start is delayed by the jitter."""
     delay = 0
     if trigger is not Trigger.BACKFILL:
-        delay = schedule.delay_of(schedule.load(task.schedules), slot, anchor=task.anchor_time, seed=task.uid)
+        delay = schedule.delay_of(load_schedules(task.schedules), slot, anchor=task.anchor_time, seed=task.uid)
     return Run(
         uid or turn.minter.mint(),
         task.namespace,
@@ -121,7 +140,7 @@ def slot_run(turn: Turn, task: Task, slot: int, trigger: Trigger, uid: str | Non
 def _skip(run: Run, reason: str, now: int) -> Run:
     stamp(run, now)
     run.state, run.state_reason, run.skipped_count = State.SKIPPED, reason, run.skipped_count or 1
-    run.end_time = now
+    run.end_time, run.deadline = now, None
     return run
 
 
@@ -140,8 +159,10 @@ class Overlap:
         self._policy = policy
         self._last: Run | None = None
         if policy is not OverlapPolicy.ALLOW:
-            self._busy = runs.has_open(turn.connection, task.uid)
-            self._queued = bool(runs.held(turn.connection, task.uid, StateReason.OVERLAP_QUEUED, 1))
+            waits = bool(runs.held(turn.connection, task.uid, StateReason.OVERLAP_QUEUED, 1))
+            running = runs.has_open(turn.connection, task.uid)
+            # A queued run whose turn has come goes on at the end of this one: it is queued no more, but not done.
+            self._busy, self._queued = running or waits, running and waits
 
     def enter(self, run: Run) -> Run:
         """Place the run of the next slot, or skip it, and return it."""
