@@ -43,7 +43,7 @@ def _row(turn: Turn, run: Run, line: LogLine) -> list[tuple[Any, ...]]:
     if run.log_bytes > MAX_RUN_LOG_BYTES:
         return []
     run.log_count += 1
-    run.log_bytes += len(line.message) + len(line.fields or b"") + 64
+    run.log_bytes += len(line.message.encode()) + len(line.fields or b"") + 64
     when = turn.now if line.time is None else line.time
     if run.log_bytes > MAX_RUN_LOG_BYTES:
         return [(run.uid, run.log_count, when, LogLevel.WARNING, line.stream, _MARKER, None)]

@@ -29,14 +29,20 @@ def tick_runs(turn: Turn) -> None:
     promoted: list[tuple[Run, State]] = []
     for run in due:
         match run.state:
-            case State.WAITING:
+            case State.WAITING if not _too_late(turn, run):
                 promoted.append((run, _promote(turn, run, owners.get(run.task_uid))))
-            case State.HELD | State.READY:
+            case State.WAITING | State.HELD | State.READY:
                 endings.fail(run, START_DEADLINE_EXCEEDED, StateReason.START_DEADLINE_EXCEEDED)
             case State.RUNNING | State.CANCELLING:
                 _end(turn, endings, run)
     turn.write_moved(promoted)
     endings.write()
+
+
+def _too_late(turn: Turn, run: Run) -> bool:
+    """Tell whether a waiting run is met only after its start deadline: the server was down when it was due."""
+    limit = start_limit(run)
+    return limit is not None and limit <= turn.now
 
 
 def _promote(turn: Turn, run: Run, task: Task | None) -> State:
