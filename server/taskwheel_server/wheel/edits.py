@@ -12,6 +12,8 @@ from taskwheel_server.model.names import TaskRef, task_name
 from taskwheel_server.wheel.admit import find_task, owned_labels, reused
 from taskwheel_server.wheel.commands import CreateTask, DeleteTask, PauseTask, RenameTask, ResumeTask, UpdateTask
 from taskwheel_server.wheel.slots import next_time
+from taskwheel_server.wheel.sweep import cancel_pending
+from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +87,8 @@ def _update(turn: Turn, command: UpdateTask) -> Task:
     if task == before:
         return before
     if task.max_concurrent_runs != before.max_concurrent_runs:
-        task.running = runs.count_running(turn.connection, task.uid)
+        # Those that left a worker in this turn are still to be subtracted.
+        task.running = runs.count_running(turn.connection, task.uid) + turn.vacated.get(task.uid, 0)
         tasks.set_running(turn.connection, task.uid, task.running)
         turn.eased.add(task.uid)
     if (task.tags, task.labels) != (before.tags, before.labels):
@@ -159,6 +162,8 @@ def _delete(turn: Turn, command: DeleteTask) -> None:
     task.next_time = task.request_id = None
     task.tags = task.labels = ""
     tasks.update(turn.connection, [task])
+    # Most tasks have few: they are gone when the caller is answered. The sweep goes on with the others.
+    turn.sweep |= cancel_pending(turn, task.uid) == SLICE
 
 
 _EDITS: dict[type, Callable[[Turn, Any], Task | None]] = {

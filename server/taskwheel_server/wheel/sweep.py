@@ -31,11 +31,16 @@ def sweep(turn: Turn) -> None:
 def _sweep_deleted_task(turn: Turn) -> None:
     if not (task := tasks.deleted(turn.connection)):
         return
-    pending = runs.pending(turn.connection, task.uid, SLICE)
+    if cancel_pending(turn, task.uid) < SLICE:
+        tasks.purge(turn.connection, task.uid)
+    turn.unfinished = True
+
+
+def cancel_pending(turn: Turn, task_uid: str) -> int:
+    """Cancel a slice of a deleted task's pending runs; return how many it had."""
+    pending = runs.pending(turn.connection, task_uid, SLICE)
     endings = Endings(turn)
     for run in pending:
         endings.cancel(run, StateReason.TASK_DELETED)
     endings.write()
-    if len(pending) < SLICE:
-        tasks.purge(turn.connection, task.uid)
-    turn.unfinished = True
+    return len(pending)

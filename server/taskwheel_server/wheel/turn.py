@@ -73,6 +73,8 @@ class Turn:
     # Tasks one of whose runs ended or whose limit changed: their held runs may go on.
     eased: set[str] = field(default_factory=set)
     unfinished: bool = False
+    # A deleted task has more pending runs than one slice: the sweep is wanted now.
+    sweep: bool = False
     next_time: int | None = None
 
     def answer(self, command: Command, value: Any) -> None:

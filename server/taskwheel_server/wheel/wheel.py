@@ -132,14 +132,14 @@ class Wheel:
             self._sweep()
         self.turn_began = None
 
-    def _carry_out(self, batch: list[Command], *, tick: bool) -> None:
-        for replay in range(MAX_REPLAYS):
+    def _carry_out(self, batch: list[Command], *, tick: bool, replay: bool = False) -> None:
+        for attempt in range(MAX_REPLAYS):
             try:
-                self._transact(batch, tick=tick, replay=replay > 0)
+                self._transact(batch, tick=tick, replay=replay or attempt > 0)
             except StaleTurn:
                 continue
             except Unavailable as error:
-                if replay == 0:
+                if attempt == 0:
                     batch = self._repeatable(batch, error)
                     continue
                 log.warning("store_unavailable", commands=len(batch))
@@ -158,23 +158,32 @@ class Wheel:
 
     def _isolate(self, batch: list[Command], error: Exception, *, tick: bool) -> None:
         log.error("turn_failed", commands=len(batch), tick=tick, exc_info=error)
+        # Each is enlisted anew with its own half: answered with the other one, it would claim twice.
+        self._withdraw(batch)
         if tick:
             self._next_tick = self.clock.now() + BACK_OFF
-            self._carry_out(batch, tick=False)
+            self._carry_out(batch, tick=False, replay=True)
         elif len(batch) > 1:
             half = len(batch) // 2
-            self._carry_out(batch[:half], tick=False)
-            self._carry_out(batch[half:], tick=False)
+            self._carry_out(batch[:half], tick=False, replay=True)
+            self._carry_out(batch[half:], tick=False, replay=True)
         else:
             self._refuse(batch, error)
 
     def _refuse(self, batch: Sequence[Command], error: Exception) -> None:
         self._unfinished = False
         self._next_time = self.clock.now() + BACK_OFF
-        for command in batch:
-            if isinstance(command, commands.ClaimRuns):
-                self._registry.demands.pop(command.demand, None)
+        self._withdraw(batch)
         self._deliver(Outcome(answers=[(command.ticket, error) for command in batch]))
+
+    def _withdraw(self, batch: Sequence[Command]) -> None:
+        """Forget those who asked for runs in a turn that failed."""
+        for command in batch:
+            match command:
+                case commands.ClaimRuns(demand=demand):
+                    self._registry.demands.pop(demand, None)
+                case commands.Attach(session=session):
+                    self._registry.detach(session)
 
     def _transact(self, batch: list[Command], *, tick: bool, replay: bool) -> None:
         claims = None
@@ -208,6 +217,8 @@ class Wheel:
         self._eased = turn.eased if turn.unfinished else set()
         self._unfinished |= turn.unfinished
         self._next_time = turn.next_time
+        if turn.sweep:
+            self._next_sweep = turn.now
         claims.hand_out()
         self._deliver(turn.outcome)
 
@@ -264,9 +275,10 @@ class Wheel:
 _STAGES: tuple[tuple[type[Command], Callable[[Turn, list[Any]], None]], ...] = (
     (commands.AdmitRuns, admit.admit),
     (commands.AdmitSlots, slots.backfill),
-    (commands.CompleteRuns, settle.complete),
+    # What needs the lease goes before what ends it: a worker's last lines and its result may meet in one turn.
+    (commands.AppendLogs, logs.append),
     (commands.RenewLeases, settle.renew),
+    (commands.CompleteRuns, settle.complete),
     (commands.ReleaseRuns, settle.release),
     (commands.CancelRun, settle.cancel),
-    (commands.AppendLogs, logs.append),
 )
