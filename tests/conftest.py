@@ -54,8 +54,9 @@ class RunningServer:
         self._started.result()
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
 
     async def _main(self) -> None:
         self.loop = asyncio.get_running_loop()

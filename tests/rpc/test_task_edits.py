@@ -24,7 +24,7 @@ from taskwheel_server.clock import HOUR, MINUTE
 from taskwheel_server.model.uid import UID
 
 START_SECONDS = 1_772_366_400
-FULL = {
+FULL: dict[str, Any] = {
     "displayName": "Nightly",
     "description": "Cleans up.\nThen rests.",
     "worker": {"handler": "clean"},

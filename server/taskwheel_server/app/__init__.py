@@ -5,8 +5,13 @@ server     everything, started and stopped   watchdog   tells of a turn that han
 serve      until a signal
 """
 
-from taskwheel_server.app.serve import serve
-from taskwheel_server.app.server import Server
-from taskwheel_server.app.settings import Settings
+import os
+
+# Read when the library loads: it would say in its own lines what we say in ours.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from taskwheel_server.app.serve import serve  # noqa: E402
+from taskwheel_server.app.server import Server  # noqa: E402
+from taskwheel_server.app.settings import Settings  # noqa: E402
 
 __all__ = ["Server", "Settings", "serve"]

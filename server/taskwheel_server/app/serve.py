@@ -23,7 +23,7 @@ def serve(settings: Settings) -> int:
     logs.configure()
     try:
         _run(_serve(settings))
-    except (PortInUse, TaskwheelError) as error:
+    except (PortInUse, TaskwheelError, OSError) as error:
         print(f"taskwheel: {error}", file=sys.stderr)  # noqa: T201 - for the person who typed the command
         return 1
     return 0
