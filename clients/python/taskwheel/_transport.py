@@ -1,0 +1,168 @@
+"""The connection to a server, twice: for callers that block and for callers that await.
+
+Both answer the same coroutine methods, so all that is built on them is written once, as coroutines. Those of
+`Transport` block inside and never suspend: `run_blocking` runs such a coroutine to its end without an event loop, at
+the price of a function call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from taskwheel._errors import from_grpc
+from taskwheel.v1 import (
+    admin_service_pb2_grpc,
+    event_service_pb2_grpc,
+    task_run_service_pb2_grpc,
+    task_service_pb2_grpc,
+    worker_service_pb2_grpc,
+)
+
+T = TypeVar("T")
+
+Metadata = Sequence[tuple[str, str]] | Callable[[], Sequence[tuple[str, str]]]
+"""What goes with each call, such as an authorization: fixed, or asked for anew each time."""
+
+DEFAULT_ADDRESS = "localhost:7420"
+
+_RETRY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+# Work is left out: a worker takes a broken stream up again itself.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {"name": [{}], "retryPolicy": _RETRY},
+        {"name": [{"service": "taskwheel.v1.WorkerService", "method": "Work"}]},
+    ]
+}
+
+_OPTIONS = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # A dead peer is noticed within 40 s, also on an idle stream.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A page ends at 3 MiB, but its last item may be a run with 1 MiB of payload and 1 MiB of result.
+    ("grpc.max_receive_message_length", 16 * 2**20),
+]
+
+
+class _Connection:
+    """What both transports share: where to, as whom, how long, and the stubs over a channel."""
+
+    def __init__(
+        self,
+        address: str | None,
+        *,
+        credentials: grpc.ChannelCredentials | None,
+        metadata: Metadata,
+        timeout: float,
+        library: Any,
+    ) -> None:
+        self.address = address or os.environ.get("TASKWHEEL_ADDRESS") or DEFAULT_ADDRESS
+        self.timeout = timeout
+        self._metadata = metadata
+        self.channel = (
+            library.insecure_channel(self.address, _OPTIONS)
+            if credentials is None
+            else library.secure_channel(self.address, credentials, _OPTIONS)
+        )
+        self.tasks: Any = task_service_pb2_grpc.TaskServiceStub(self.channel)
+        self.runs: Any = task_run_service_pb2_grpc.TaskRunServiceStub(self.channel)
+        self.events: Any = event_service_pb2_grpc.EventServiceStub(self.channel)
+        self.workers: Any = worker_service_pb2_grpc.WorkerServiceStub(self.channel)
+        self.admin: Any = admin_service_pb2_grpc.AdminServiceStub(self.channel)
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with the next call."""
+        return tuple(self._metadata() if callable(self._metadata) else self._metadata)
+
+
+class Transport(_Connection):
+    """Blocks: no method ever suspends."""
+
+    def __init__(self, address: str | None, **options: Any) -> None:
+        super().__init__(address, library=grpc, **options)
+
+    async def call(self, rpc: Any, request: Any, timeout: float | None = None) -> Any:
+        """Answer one request, within `timeout` seconds. Raises RpcError."""
+        try:
+            return rpc(request, timeout=timeout or self.timeout, metadata=self.metadata())
+        except grpc.RpcError as failed:
+            raise from_grpc(failed) from None
+
+    async def stream(self, rpc: Any, request: Any) -> AsyncIterator[Any]:
+        """Answer the responses to a request, until the server ends them. Raises RpcError."""
+        call = rpc(request, metadata=self.metadata())
+        try:
+            for response in call:
+                yield response
+        except grpc.RpcError as failed:
+            raise from_grpc(failed) from None
+        finally:
+            call.cancel()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to hold up
+
+    async def close(self) -> None:
+        """End the connection."""
+        self.channel.close()
+
+
+class AsyncTransport(_Connection):
+    """Awaits. To be made in a running event loop."""
+
+    def __init__(self, address: str | None, **options: Any) -> None:
+        super().__init__(address, library=grpc.aio, **options)
+
+    async def call(self, rpc: Any, request: Any, timeout: float | None = None) -> Any:
+        """Answer one request, within `timeout` seconds. Raises RpcError."""
+        try:
+            return await rpc(request, timeout=timeout or self.timeout, metadata=self.metadata())
+        except grpc.aio.AioRpcError as failed:
+            raise from_grpc(failed) from None
+
+    async def stream(self, rpc: Any, request: Any) -> AsyncIterator[Any]:
+        """Answer the responses to a request, until the server ends them. Raises RpcError."""
+        call = rpc(request, metadata=self.metadata())
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as failed:
+            raise from_grpc(failed) from None
+        finally:
+            call.cancel()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self.channel.close()
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine over `Transport` to its end, in this thread and without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("a coroutine over a blocking transport was about to suspend")
