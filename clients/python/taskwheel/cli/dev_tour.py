@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from taskwheel import AlreadyExists, AsyncClient, Event, RunFailed, TaskRun
 from taskwheel.cli.output import compact, console
@@ -85,7 +86,7 @@ class Tour:
 
 def tell(line: str = "", *, style: str = "") -> None:
     """Print one line, as it stands."""
-    console().print(line, style=style, markup=False)
+    console().print(Text(line, style))
 
 
 def tell_event(event: Event) -> None:

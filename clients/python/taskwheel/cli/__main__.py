@@ -1,0 +1,5 @@
+"""`python -m taskwheel.cli`."""
+
+from taskwheel.cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""`taskwheel call`: any rpc of the API by its name, with requests and responses as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from taskwheel.cli.exits import exit_code
+from taskwheel.cli.options import Address
+
+_PACKAGE = "taskwheel.v1"
+
+
+def call(
+    method: Annotated[str, typer.Argument(metavar="[SERVICE/METHOD]", help="Such as TaskService/GetTask.")] = "",
+    requests: Annotated[
+        str, typer.Argument(metavar="[JSON|@FILE|-]", help="The request; several, one after the other, for a stream.")
+    ] = "{}",
+    *,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until the call is given up.")] = None,
+    address: Address = None,
+) -> None:
+    """Call an rpc and print what it answers, one JSON object a line; without SERVICE/METHOD, list them."""
+    from google.protobuf.descriptor_pool import Default
+
+    services = {service.full_name: service for service in _services(Default())}
+    if not method:
+        for service in services.values():
+            for rpc in service.methods:
+                typer.echo(f"{service.name}/{rpc.name}")
+        return
+    service_name, _, rpc_name = method.strip("/").partition("/")
+    service = services.get(service_name) or services.get(f"{_PACKAGE}.{service_name}")
+    rpc = service and service.methods_by_name.get(rpc_name)
+    if rpc is None:
+        raise typer.BadParameter(f"no rpc {method!r}; `taskwheel call` lists them", param_hint="SERVICE/METHOD")
+    _call(rpc, _parse(rpc, requests), address, timeout)
+
+
+def _services(pool: Any) -> list[Any]:
+    from taskwheel.v1 import (
+        admin_service_pb2,
+        event_service_pb2,
+        task_run_service_pb2,
+        task_service_pb2,
+        worker_service_pb2,
+    )
+
+    modules = (task_service_pb2, task_run_service_pb2, event_service_pb2, worker_service_pb2, admin_service_pb2)
+    files = [pool.FindFileByName(module.DESCRIPTOR.name) for module in modules]
+    return [service for file in files for service in file.services_by_name.values()]
+
+
+def _parse(rpc: Any, text: str) -> list[Any]:
+    from google.protobuf.json_format import ParseDict, ParseError
+    from google.protobuf.message_factory import GetMessageClass
+
+    source = sys.stdin.read() if text == "-" else Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
+    decoder, messages = json.JSONDecoder(), []
+    try:
+        while source := source.strip():
+            value, end = decoder.raw_decode(source)
+            messages.append(ParseDict(value, GetMessageClass(rpc.input_type)()))
+            source = source[end:]
+    except (ValueError, ParseError) as error:
+        raise typer.BadParameter(str(error), param_hint="JSON") from None
+    if len(messages) != 1 and not rpc.client_streaming:
+        raise typer.BadParameter(f"{rpc.name} takes one request, not {len(messages)}", param_hint="JSON")
+    return messages
+
+
+def _call(rpc: Any, requests: list[Any], address: str | None, timeout: float | None) -> None:
+    import grpc
+    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.message_factory import GetMessageClass
+
+    from taskwheel._errors import from_grpc
+    from taskwheel._transport import Transport
+
+    transport = Transport(address, credentials=None, metadata=(), timeout=timeout or 10.0)
+    invoke = transport.channel.stream_stream(
+        f"/{rpc.containing_service.full_name}/{rpc.name}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(rpc.output_type).FromString,
+    )
+    limit = timeout if rpc.server_streaming else timeout or transport.timeout
+    try:
+        for response in invoke(iter(requests), timeout=limit):
+            typer.echo(json.dumps(MessageToDict(response), ensure_ascii=False))
+    except grpc.RpcError as failed:
+        error = from_grpc(failed)
+        details = [{"@type": detail.DESCRIPTOR.full_name, **MessageToDict(detail)} for detail in error.details]
+        status = {"code": error.code.name, "message": error.message, "details": details}
+        typer.echo(json.dumps(status, indent=2, ensure_ascii=False), err=True)
+        raise typer.Exit(exit_code(error)) from None
+    finally:
+        transport.channel.close()
