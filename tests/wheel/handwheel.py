@@ -1,4 +1,4 @@
-"""A wheel that is turned by hand: no threads, no sleeps; commands go in and answers come out as they do in the server."""
+"""A wheel turned by hand: no threads, no sleeps; commands go in and answers come out as they do in the server."""
 
 from __future__ import annotations
 
@@ -109,8 +109,9 @@ class HandWheel:
         self.open()
 
     def checked_out(self) -> int:
-        """Return how many connections of both pools are in use."""
-        return sum(engine.pool.checkedout() for engine in (self.store._writer, self.store._reader))  # type: ignore[attr-defined]
+        """Return how many connections of both pools are in use, the one kept for the next turn apart."""
+        pools = [engine.pool for engine in (self.store._writer, self.store._reader)]
+        return sum(pool.checkedout() for pool in pools) - (self.store._connection is not None)  # type: ignore[attr-defined]
 
     # What the server does.
 
@@ -279,7 +280,9 @@ class HandWheel:
         """Return (seconds since START, trigger, state) of a task's slots in order."""
         owned = [run for run in self.runs(task) if run.scheduled_time is not None and run.attempt == 1]
         owned.sort(key=lambda run: (run.scheduled_time, run.uid))
-        return [((run.scheduled_time or 0) // SECOND - START // SECOND, run.trigger.name, run.state.name) for run in owned]
+        return [
+            ((run.scheduled_time or 0) // SECOND - START // SECOND, run.trigger.name, run.state.name) for run in owned
+        ]
 
     def events(self, run: Run | str | None = None) -> list[str]:
         """Return the names of all events, or of a run's, in order."""

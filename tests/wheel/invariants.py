@@ -149,10 +149,15 @@ def _claims_of(run: Run) -> Iterator[tuple[str, bool]]:
         yield "be looked at when due", run.deadline == run.schedule_time
     else:
         yield "be looked at when its start deadline ends", run.deadline == limit
-        yield "say why it is held", run.state is not State.HELD or run.state_reason in {
-            StateReason.CONCURRENCY_LIMIT,
-            StateReason.OVERLAP_QUEUED,
-        }
+        yield (
+            "say why it is held",
+            run.state is not State.HELD
+            or run.state_reason
+            in {
+                StateReason.CONCURRENCY_LIMIT,
+                StateReason.OVERLAP_QUEUED,
+            },
+        )
 
 
 def _event_problems(stored: Snapshot) -> Iterator[str]:
@@ -213,17 +218,14 @@ def _task_problems(stored: Snapshot) -> Iterator[str]:
 
 
 def _side_table_problems(stored: Snapshot) -> Iterator[str]:
-    owned = {
-        row
-        for owner in (*stored.runs.values(), *stored.tasks.values())
-        for row in owned_labels(owner.uid, owner.tags, owner.labels)
-    }
+    owners: list[Run | Task] = [*stored.runs.values(), *stored.tasks.values()]
+    owned = {row for owner in owners for row in owned_labels(owner.uid, owner.tags, owner.labels)}
     if owned != stored.labels:
         yield f"labels differ from their owners': {owned ^ stored.labels}"
     for uid, lines in stored.logs.items():
-        run = stored.runs.get(uid)
-        if run is None or lines != list(range(1, run.log_count + 1)):
-            yield f"log lines {lines} of {run}"
+        logged = stored.runs.get(uid)
+        if logged is None or lines != list(range(1, logged.log_count + 1)):
+            yield f"log lines {lines} of {logged}"
     for run in stored.runs.values():
         if run.log_count and run.uid not in stored.logs:
             yield f"log lines are gone: {run}"
@@ -237,9 +239,9 @@ def _registry_problems(wheel: HandWheel, stored: Snapshot) -> Iterator[str]:
             yield f"nobody will look at this ready run: {run}"
     for session in registry.sessions:
         for uid in session.held:
-            run = stored.runs.get(uid)
-            if registry.holder(uid) is not session or run is None or run.state not in LEASED:
-                yield f"{session.worker_id} takes up credit for {run}"
+            held = stored.runs.get(uid)
+            if registry.holder(uid) is not session or held is None or held.state not in LEASED:
+                yield f"{session.worker_id} takes up credit for {held}"
 
 
 def _rest_problems(wheel: HandWheel, stored: Snapshot) -> Iterator[str]:
