@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 
     from benchmarks.processes import Listener, Load
 
-_RUN = "/taskwheel.v1.TaskService/RunTask"
-_BATCH = "/taskwheel.v1.TaskService/BatchRunTasks"
+RUN = "/taskwheel.v1.TaskService/RunTask"
+BATCH = "/taskwheel.v1.TaskService/BatchRunTasks"
 _WATCH = "/taskwheel.v1.EventService/WatchEvents"
 _PAYLOAD = Struct()
 _PAYLOAD.update({"to": "ann@example.org", "subject": "Your report is ready", "report": 4711, "urgent": False})
 PAYLOAD = _PAYLOAD.SerializeToString()
+# A RunTask request, serialised.
+SINGLE = RunTaskRequest(name=TASK, payload=_PAYLOAD).SerializeToString()
 STREAMS = 2
 CREDIT = 500
 PAUSE = [0.02, 0.05]
@@ -95,7 +97,7 @@ class Bench:
             yield twin
 
 
-def _batch(runs: int) -> bytes:
+def batch(runs: int) -> bytes:
     request = RunTaskRequest(name=TASK, payload=_PAYLOAD)
     return BatchRunTasksRequest(requests=[request] * runs).SerializeToString()
 
@@ -110,11 +112,11 @@ def _timed(process: Listener, runs: int, work: Callable[[], dict[str, Any]]) -> 
 def batch_enqueue(bench: Bench) -> Iterator[Case]:
     """Batches of 500 from 2 callers."""
     runs, size = bench.amount(50_000, 500), 500
-    request = _batch(size)
+    request = batch(size)
     with bench.server() as server, bench.twin() as twin:
 
         def ours() -> list[Reading]:
-            calls = {"method": _BATCH, "request": request, "callers": 2, "calls": runs // size}
+            calls = {"method": BATCH, "request": request, "callers": 2, "calls": runs // size}
             return [_timed(server, runs, lambda: bench.load("unary", target=server.target, **calls))]
 
         yield Case(
@@ -127,7 +129,7 @@ def batch_enqueue(bench: Bench) -> Iterator[Case]:
 
 def _worked(bench: Bench, server: Listener, runs: int, **enqueuing: Any) -> Reading:
     streams = {"handler": HANDLER, "streams": STREAMS, "credit": CREDIT, "runs": runs}
-    nothing = {"method": _BATCH, "request": b"", "callers": 0, "calls": 0}
+    nothing = {"method": BATCH, "request": b"", "callers": 0, "calls": 0}
     return _timed(server, runs, lambda: bench.load("worked", target=server.target, **streams, **nothing | enqueuing))
 
 
@@ -135,12 +137,12 @@ def _worked(bench: Bench, server: Listener, runs: int, **enqueuing: Any) -> Read
 def drain(bench: Bench) -> Iterator[Case]:
     """Stored runs, worked on two streams until all results are stored."""
     runs, size = bench.amount(20_000, 500), 500
-    request = _batch(size)
+    request = batch(size)
     with bench.server() as server, bench.twin() as twin:
 
         def ours() -> list[Reading]:
             calls = runs // size
-            bench.load("unary", target=server.target, method=_BATCH, request=request, callers=1, calls=calls - 1)
+            bench.load("unary", target=server.target, method=BATCH, request=request, callers=1, calls=calls - 1)
             return [_worked(bench, server, runs)]
 
         def baseline() -> list[Reading]:
@@ -155,7 +157,7 @@ def drain(bench: Bench) -> Iterator[Case]:
 def enqueue_and_work(bench: Bench) -> Iterator[Case]:
     """Batches of 200 from 2 callers, worked on two streams meanwhile."""
     runs, size = bench.amount(20_000, 200), 200
-    calls = {"method": _BATCH, "request": _batch(size), "callers": 2, "calls": runs // size}
+    calls = {"method": BATCH, "request": batch(size), "callers": 2, "calls": runs // size}
     with bench.server() as server, bench.twin() as twin:
         yield Case(
             (Figure("enqueue and work, batches of 200, 2 streams", "runs/s", 0.5, by_ratio=True),),
@@ -168,18 +170,17 @@ def enqueue_and_work(bench: Bench) -> Iterator[Case]:
 @contextmanager
 def one_call_per_run(bench: Bench) -> Iterator[Case]:
     """RunTask from 1 and from 32 callers, beside a bare server whose answers are as long."""
-    request = RunTaskRequest(name=TASK, payload=_PAYLOAD).SerializeToString()
     amounts = {1: bench.amount(1_000), 32: bench.amount(4_000)}
 
     def measure(listener: Listener) -> list[Reading]:
         def readings(callers: int, calls: int) -> Reading:
-            arguments = {"method": _RUN, "request": request, "callers": callers, "calls": calls}
+            arguments = {"method": RUN, "request": SINGLE, "callers": callers, "calls": calls}
             return _timed(listener, calls, lambda: bench.load("unary", target=listener.target, **arguments))
 
         return [readings(callers, calls) for callers, calls in amounts.items()]
 
     with bench.server() as server:
-        sample = bench.load("unary", target=server.target, method=_RUN, request=request, callers=1, calls=1)
+        sample = bench.load("unary", target=server.target, method=RUN, request=SINGLE, callers=1, calls=1)
         with processes.echo(bytes.fromhex(sample["reply"])) as echo:
             yield Case(
                 (
@@ -196,8 +197,7 @@ def one_call_per_run(bench: Bench) -> Iterator[Case]:
 def idle(bench: Bench) -> Iterator[Case]:
     """A run every 20 to 50 ms: from before RunTask until a worker's stream has it; beside it, a bare call's return."""
     calls = bench.amount(200)
-    request = RunTaskRequest(name=TASK, payload=_PAYLOAD).SerializeToString()
-    arguments = {"method": _RUN, "request": request, "calls": calls, "pause": PAUSE}
+    arguments = {"method": RUN, "request": SINGLE, "calls": calls, "pause": PAUSE}
 
     def percentiles(process: Listener, command: str, **more: Any) -> list[Reading]:
         before = process.cpu
@@ -300,7 +300,7 @@ def watch(bench: Bench) -> Iterator[Case]:
     """1,000 subscribers of all events: memory of each, and events delivered, a wave of 100 at a time."""
     waves, size = bench.amount(10), 100
     request = WatchEventsRequest(after_sequence=0).SerializeToString()
-    batch = _batch(size)
+    published = batch(size)
     answers: dict[str, Any] = {}
 
     def fan_out(listener: Listener, kind: dict[str, Any]) -> Sequence[Reading]:
@@ -318,7 +318,7 @@ def watch(bench: Bench) -> Iterator[Case]:
         return [Reading(room), Reading(delivered / answer["seconds"], cpu)]
 
     def ours() -> Sequence[Reading]:
-        kind = {"subscribe": _WATCH, "hello": request, "publish": _BATCH, "body": batch, "stamped": False}
+        kind = {"subscribe": _WATCH, "hello": request, "publish": BATCH, "body": published, "stamped": False}
         with bench.server() as server:
             return fan_out(server, kind)
 

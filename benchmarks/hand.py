@@ -56,7 +56,7 @@ class HandWheel:
     def create_schedules(self, tasks: int, first: int) -> None:
         """Create tasks that are all due at `first` (µs), then each hour."""
         schedules = schedule.dump([schedule.Schedule(interval=HOUR, start_time=first)])
-        commands = [CreateTask(task=self._task(f"due-{number}", schedules)) for number in range(tasks)]
+        commands = [CreateTask(task=self._task(f"due-{first}-{number}", schedules)) for number in range(tasks)]
         for start in range(0, tasks, 500):
             asyncio.run(self._turn(*commands[start : start + 500]))
 

@@ -272,7 +272,9 @@ def stamp(sequence: int) -> bytes:
 
 
 def sequence_of(message: bytes) -> int:
-    """Return the sequence at the end of a message, read backwards to its tag."""
+    """Return the sequence at the end of a message, read backwards to its tag; 0 if there is none."""
+    if not message:
+        return 0
     sequence = message[-1]
     for index in count(2):
         if message[-index] < 0x80:

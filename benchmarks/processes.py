@@ -62,9 +62,9 @@ class Process:
 class Listener(Process):
     """A process that listens on `target`, ready when it accepts connections."""
 
-    def __init__(self, target: str, *arguments: str) -> None:
+    def __init__(self, target: str, *arguments: str, **pipes: Any) -> None:
         self.target = target
-        super().__init__(*arguments)
+        super().__init__(*arguments, **pipes)
         host, _, port = target.rpartition(":")
         limit = time.monotonic() + START_TIMEOUT
         while True:
@@ -88,7 +88,8 @@ def server(database: Path) -> Listener:
     """Start `taskwheel serve` on a database file and wait until it answers."""
     target = free_target()
     url = f"sqlite:///{database}"
-    listener = Listener(target, "-m", "taskwheel.cli", "serve", "--listen", target, "--database-url", url)
+    arguments = ["-m", "taskwheel.cli", "serve", "--listen", target, "--database-url", url]
+    listener = Listener(target, *arguments, stderr=subprocess.DEVNULL)
     with channel(listener.target) as connection:
         AdminServiceStub(connection).GetServerInfo(GetServerInfoRequest(), wait_for_ready=True)
     return listener
