@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,7 +30,7 @@ _NEXT_LINES = Template("""\
   $taskwheel task preview report-every-minute
   $taskwheel task run report --follow
   $taskwheel run list
-  $taskwheel events --follow
+  $taskwheel events --follow --after 0
 
   grpcurl -plaintext $address list
   grpcurl -plaintext -d '{"name": "report"}' $address taskwheel.v1.TaskService/RunTask
@@ -68,17 +69,19 @@ def dev(
     _FOLDER.mkdir(exist_ok=True)
     (_FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
     try:
-        ended = asyncio.run(_dev(listen, database_url, once=once))
+        ended = asyncio.run(_dev(listen or _free_listen(), database_url, once=once))
     except TimeoutError:
         typer.echo(f"error: the sample has not ended within {_ONCE_TIMEOUT:.0f} s", err=True)
         raise typer.Exit(1) from None
     except (PortInUse, TaskwheelError) as error:
         typer.echo(f"error: {error}", err=True)
+        if getattr(error, "reason", "") == "DATABASE_IN_USE":
+            typer.echo("  stop it, or keep this one's data elsewhere with --database-url", err=True)
         raise typer.Exit(1) from None
     raise typer.Exit(1 if once and not ended else 0)
 
 
-async def _dev(listen: str | None, database_url: str, *, once: bool) -> bool:
+async def _dev(listen: str, database_url: str, *, once: bool) -> bool:
     """Whether the tour ended before somebody ended it."""
     from taskwheel.cli.dev_tour import tell
 
@@ -115,23 +118,30 @@ async def _tour(address: str, *, once: bool) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(listen: str | None, database_url: str) -> AsyncIterator[str]:
+async def _server(listen: str, database_url: str) -> AsyncIterator[str]:
     """A server, and its address."""
     from taskwheel.cli.dev_tour import tell
     from taskwheel_server.app import Server, Settings
-    from taskwheel_server.rpc.server import PortInUse
 
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            server = await stack.enter_async_context(Server(Settings(listen or _DEFAULT_LISTEN, database_url)))
-        except PortInUse:
-            if listen:
-                raise
-            server = await stack.enter_async_context(Server(Settings("127.0.0.1:0", database_url)))
-            tell(f"{_DEFAULT_LISTEN} is taken, so another port is used", style="yellow")
-        address = f"{server.settings.listen.rpartition(':')[0]}:{server.port}"
+    async with Server(Settings(listen, database_url)) as server:
+        address = f"{listen.rpartition(':')[0]}:{server.port}"
         tell(f"server   {address}, everything is kept in {database_url}", style="bold")
         yield address
+
+
+def _free_listen() -> str:
+    """The default address, or one with a free port if that port is taken."""
+    from taskwheel.cli.dev_tour import tell
+
+    host, port = _DEFAULT_LISTEN.split(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            tell(f"{_DEFAULT_LISTEN} is taken, so another port is used", style="yellow")
+            return f"{host}:0"
+    return _DEFAULT_LISTEN
 
 
 @contextlib.asynccontextmanager
