@@ -82,6 +82,11 @@ def finish(stubs, run=None, **outcome) -> None:
     complete(stubs, result_of(assignment, **outcome))
 
 
+def all_of(rpc) -> Any:
+    """An rpc that streams, as one that answers a list: it fails when it is read."""
+    return lambda request, **options: list(rpc(request, **options))
+
+
 def list_events(stubs, filter="", **fields) -> Any:
     return stubs.events.ListEvents(ListEventsRequest(filter=filter, **fields))
 

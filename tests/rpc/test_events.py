@@ -14,8 +14,21 @@ from taskwheel.v1.task_run_service_pb2 import CancelTaskRunRequest
 from taskwheel.v1.task_service_pb2 import DeleteTaskRequest, PauseTaskRequest, RenameTaskRequest, ResumeTaskRequest
 from taskwheel_server.clock import DAY, SECOND
 from taskwheel_server.db import event_reads
-from tests.conftest import refusal_of
-from tests.rpc.hands import Watch, claim, complete, create, fail, finish, get, list_events, result_of, run_many, run_task
+from tests.conftest import Stubs, refusal_of
+from tests.rpc.hands import (
+    Hand,
+    Watch,
+    all_of,
+    claim,
+    create,
+    fail,
+    finish,
+    get,
+    lease_of,
+    list_events,
+    run_many,
+    run_task,
+)
 
 UUID_7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -150,8 +163,6 @@ class TestSnapshots:
         create(stubs)
         run_task(stubs)
         [first] = claim(stubs)
-        from tests.rpc.hands import Hand, lease_of
-
         hand = Hand(stubs, "other")
         hand.send(releases=[lease_of(first)])
         hand.until("acknowledgements")
@@ -170,7 +181,7 @@ class TestRange:
     @pytest.mark.parametrize("ahead", [1, 1000, 2**63 - 1 - 14])
     def test_a_place_ahead_of_the_newest_event_is_refused(self, stubs, history, refused, ahead):
         newest = len(history)
-        refusal = refused(stubs.events.WatchEvents, WatchEventsRequest(after_sequence=newest + ahead))
+        refusal = refused(all_of(stubs.events.WatchEvents), WatchEventsRequest(after_sequence=newest + ahead))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SEQUENCE_AHEAD")
         assert refusal.metadata == {"oldest_sequence": "1", "newest_sequence": str(newest)}
 
@@ -179,7 +190,7 @@ class TestRange:
         create(stubs, "late")
         crank(5 * DAY)
         oldest = newest = len(history) + 1
-        refusal = refused(stubs.events.WatchEvents, WatchEventsRequest(after_sequence=oldest - 2))
+        refusal = refused(all_of(stubs.events.WatchEvents), WatchEventsRequest(after_sequence=oldest - 2))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.OUT_OF_RANGE, "EVENTS_COMPACTED")
         assert refusal.metadata == {"oldest_sequence": str(oldest), "newest_sequence": str(newest)}
         for after, first in [(0, oldest), (oldest - 1, oldest)]:
@@ -191,7 +202,7 @@ class TestRange:
         crank(30 * DAY)
         assert everything(stubs) == []
         assert Watch(stubs, 0).start == Watch(stubs, len(history)).start == len(history)
-        refusal = refused(stubs.events.WatchEvents, WatchEventsRequest(after_sequence=1))
+        refusal = refused(all_of(stubs.events.WatchEvents), WatchEventsRequest(after_sequence=1))
         assert refusal.reason == "EVENTS_COMPACTED"
 
     @pytest.mark.parametrize(
@@ -205,7 +216,7 @@ class TestRange:
         ],
     )
     def test_what_cannot_be_watched_is_refused(self, stubs, refused, fields, code, reason):
-        refusal = refused(stubs.events.WatchEvents, WatchEventsRequest(**fields))
+        refusal = refused(all_of(stubs.events.WatchEvents), WatchEventsRequest(**fields))
         assert (refusal.code, refusal.reason) == (code, reason)
 
 
@@ -234,14 +245,14 @@ CASES = [
 
 
 class TestFilters:
-    @pytest.mark.parametrize(("filter", "sequences"), CASES, ids=[filter for filter, _ in CASES])
-    def test_lists_and_watches_read_them_alike(self, stubs, history, filter, sequences):
-        filter = filter.format(nightly=history[0].task_snapshot.uid, run=history[2].run.rpartition("/")[2])
-        page = list_events(stubs, filter, order_by="sequence")
+    @pytest.mark.parametrize(("text", "sequences"), CASES, ids=[text for text, _ in CASES])
+    def test_lists_and_watches_read_them_alike(self, stubs, history, text, sequences):
+        filter_ = text.format(nightly=history[0].task_snapshot.uid, run=history[2].run.rpartition("/")[2])
+        page = list_events(stubs, filter_, order_by="sequence")
         assert [event.sequence for event in page.events] == list(sequences)
         assert page.total_size == len(sequences)
         # A mark at the end, which every filter lets through as a gap in the list of events.
-        watch = Watch(stubs, 0, filter)
+        watch = Watch(stubs, 0, filter_)
         taken = watch.take(sequences[-1]) if sequences else []
         assert [event.sequence for event in taken] == list(sequences)
         watch.cancel()
@@ -339,8 +350,6 @@ class TestEnd:
         create(stubs)
         good = Watch(stubs)
         with grpc.insecure_channel(server.address, options) as channel:
-            from tests.conftest import Stubs
-
             slow = Watch(Stubs(channel))
             for _ in range(4):
                 run_many(stubs, 1000, labels={"pad": "x" * 200})
@@ -354,8 +363,7 @@ class TestEnd:
                 server.run(inspect())
             taken = []
             with pytest.raises(grpc.RpcError) as caught:
-                for response in slow.call:
-                    taken += [event.sequence for event in response.events]
+                taken.extend(event.sequence for response in slow.call for event in response.events)
             refusal = refusal_of(caught.value)
             assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW")
             after = int(refusal.metadata["after_sequence"])
