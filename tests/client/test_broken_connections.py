@@ -1,0 +1,133 @@
+"""What outlives a connection that breaks."""
+
+import asyncio
+import threading
+
+import pytest
+
+import taskwheel
+from tests.client.proxy import Proxy
+
+
+@pytest.fixture
+def proxy(server):
+    proxy = Proxy(server.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def far(proxy):
+    """A client behind the proxy."""
+    with taskwheel.Client(proxy.address) as far:
+        yield far
+
+
+def test_a_watch_goes_on_where_it_broke(client, far, proxy):
+    events = far.watch_events()
+    client.create_task("a", handler="a")
+    assert next(events).task.endswith("/a")
+    proxy.cut()
+    client.create_task("b", handler="b")
+    client.create_task("c", handler="c")
+    assert [next(events).task[-1] for _ in range(2)] == ["b", "c"]
+    proxy.cut()
+    client.create_task("d", handler="d")
+    assert next(events).sequence == 4
+    events.close()
+
+
+def test_following_a_log_goes_on_where_it_broke(client, far, proxy, start):
+    steps = [threading.Event() for _ in range(2)]
+
+    def talk(run):
+        run.log.info("one")
+        for step in steps:
+            step.wait(10)
+            run.log.info("more")
+
+    start(talk=talk)
+    client.create_task("talk", handler="talk")
+    entries = far.follow_logs(client.task("talk").run())
+    assert next(entries).sequence == 1
+    proxy.cut()
+    steps[0].set()
+    assert next(entries).sequence == 2
+    proxy.cut()
+    steps[1].set()
+    assert [entry.sequence for entry in entries] == [3]
+
+
+def test_waiting_goes_on_through_a_break(client, far, proxy, start):
+    client.create_task("a", handler="a")
+    run = client.task("a").run()
+    waiting = threading.Thread(target=lambda: answers.append(far.wait(run, timeout=20)))
+    answers: list[taskwheel.TaskRun] = []
+    far.server_info()
+    waiting.start()
+    proxy.cut()
+    start(a=lambda _: "done")
+    waiting.join(20)
+    assert [answer.result for answer in answers] == ["done"]
+
+
+async def test_the_async_client_goes_on_too(client, proxy):
+    async with taskwheel.AsyncClient(proxy.address) as far:
+        events = await far.watch_events()
+        client.create_task("a", handler="a")
+        assert (await anext(events)).sequence == 1
+        proxy.cut()
+        client.create_task("b", handler="b")
+        assert (await anext(events)).sequence == 2
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_result_outlives_the_stream_it_was_to_go_on(client, proxy, start, kind):
+    begun, go = threading.Event(), threading.Event()
+
+    def plain(_):
+        begun.set()
+        go.wait(10)
+        return "kept"
+
+    async def awaited(_):
+        begun.set()
+        await asyncio.get_running_loop().run_in_executor(None, go.wait, 10)
+        return "kept"
+
+    start(proxy.address, work=plain if kind == "plain" else awaited)
+    client.create_task("work", handler="work")
+    run = client.task("work").run()
+    assert begun.wait(10)
+    proxy.refusing = True
+    proxy.cut()
+    go.set()
+    proxy.refusing = False
+    done = client.wait(run, timeout=20)
+    assert (done.result, done.attempt) == ("kept", 1)
+
+
+def test_a_worker_that_was_cut_off_takes_new_runs_again(client, proxy, start):
+    start(proxy.address, echo=lambda run: run.payload["n"])
+    client.create_task("echo", handler="echo")
+    for number in range(3):
+        assert client.run_with_result("echo", {"n": number}, timeout=20) == number
+        proxy.cut()
+
+
+def test_a_worker_that_stops_while_cut_off_ends_after_its_grace(client, proxy, start, monkeypatch):
+    monkeypatch.setattr("taskwheel._worker.worker._AFTER_GRACE", 0.1)
+    begun = threading.Event()
+
+    async def work(_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker = start(proxy.address, grace=0.1, work=work)
+    client.create_task("work", handler="work")
+    run = client.task("work").run()
+    assert begun.wait(10)
+    proxy.refusing = True
+    proxy.cut()
+    worker.stop()
+    assert client.get_run(run).state == "RUNNING"
