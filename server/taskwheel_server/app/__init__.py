@@ -10,8 +10,8 @@ import os
 # Read when the library loads: it would say in its own lines what we say in ours.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from taskwheel_server.app.serve import serve  # noqa: E402
-from taskwheel_server.app.server import Server  # noqa: E402
-from taskwheel_server.app.settings import Settings  # noqa: E402
+from taskwheel_server.app.serve import serve
+from taskwheel_server.app.server import Server
+from taskwheel_server.app.settings import Settings
 
 __all__ = ["Server", "Settings", "serve"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from taskwheel_server.errors import InvalidArgument
-from taskwheel_server.model.names import parse_task
+from taskwheel_server.model.names import TaskRef, parse_task
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.rpc.backend import ANONYMOUS
 from taskwheel_server.rpc.opaque import struct_of
@@ -27,7 +28,7 @@ def read_new_run(request: Any, uid: str, path: str = "") -> NewRun:
     """
     new = NewRun(
         uid,
-        parse_task(request.name, f"{path}name"),
+        _task_ref(request.name, path),
         payload=struct_of(request, "payload", path),
         priority=request.priority if request.HasField("priority") else None,
         schedule_time=optional_microseconds(request, "schedule_time", path),
@@ -40,6 +41,17 @@ def read_new_run(request: Any, uid: str, path: str = "") -> NewRun:
         labels = sorted(new.labels.items())
         new.request_digest = digest(new.payload, new.priority, new.schedule_time, new.tags, labels)
     return new
+
+
+def _task_ref(name: str, path: str) -> TaskRef:
+    try:
+        return _cached_ref(name)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{path}name", error.description) from None
+
+
+# Callers start runs of the same few tasks over and over.
+_cached_ref = lru_cache(maxsize=4096)(parse_task)
 
 
 def read_new_runs(request: Any, namespace: str, minter: Minter) -> list[NewRun]:

@@ -24,6 +24,8 @@ NULL = Value(null_value=NullValue.NULL_VALUE).SerializeToString()
 # Protobuf for Python parses 100 levels of messages, and an object takes three of them: the 33rd is refused.
 _STRUCT_IN_3 = (b"\x2a", b"\x0a", b"\x32")
 _VALUE_IN_2 = (b"\x0a", b"\x32")
+# A level of messages takes two bytes at least: less than this cannot be too deep.
+_SHALLOW = 2 * 3 * MAX_DEPTH
 # A number within an object or a list whose exponent is all ones. Text cannot look like it: no UTF-8 has these bytes.
 _MAYBE_NOT_FINITE = re.compile(rb"(?:[\x0a\x12]\x09|\A)\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
@@ -34,14 +36,12 @@ class Unstorable(ValueError):
 
 def canonical_struct(data: bytes) -> bytes:
     """Return a serialized Struct in canonical form. Raises Unstorable."""
-    outer = _parse(data, _STRUCT_IN_3)
-    return _canonical(outer.list_value.values[0].struct_value)
+    return _canonical(Struct, data, _STRUCT_IN_3)
 
 
 def canonical_value(data: bytes) -> bytes:
     """Return a serialized Value in canonical form, null where it has no kind. Raises Unstorable."""
-    outer = _parse(data, _VALUE_IN_2)
-    return _canonical(outer.list_value.values[0]) or NULL
+    return _canonical(Value, data, _VALUE_IN_2) or NULL
 
 
 def struct_of(message: Any, name: str, path: str = "") -> bytes | None:
@@ -63,13 +63,19 @@ def struct_of(message: Any, name: str, path: str = "") -> bytes | None:
         raise InvalidArgument(path + name, str(error)) from None
 
 
-def _parse(data: bytes, tags: tuple[bytes, ...]) -> Value:
+def _canonical(kind: type[Struct | Value], data: bytes, tags: tuple[bytes, ...]) -> bytes:
     if len(data) > MAX_BYTES:
         raise Unstorable(f"is {len(data)} bytes long; at most {MAX_BYTES} are allowed")
     try:
-        return Value.FromString(_heads(len(data), tags) + data)
+        value = kind.FromString(data)
+        if len(data) > _SHALLOW:
+            Value.FromString(_heads(len(data), tags) + data)
     except DecodeError:
         raise Unstorable(f"is not a JSON value in protobuf, or more than {MAX_DEPTH} levels deep") from None
+    canonical = value.SerializeToString(deterministic=True)
+    if _MAYBE_NOT_FINITE.search(canonical) and not _finite(value):
+        raise Unstorable("holds NaN or an infinity, which JSON does not have")
+    return canonical
 
 
 @lru_cache(maxsize=1024)
@@ -87,13 +93,6 @@ def _varint(number: int) -> bytes:
         encoded.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes((*encoded, number))
-
-
-def _canonical(value: Struct | Value) -> bytes:
-    data: bytes = value.SerializeToString(deterministic=True)
-    if _MAYBE_NOT_FINITE.search(data) and not _finite(value):
-        raise Unstorable("holds NaN or an infinity, which JSON does not have")
-    return data
 
 
 def _finite(value: Struct | Value) -> bool:
