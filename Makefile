@@ -15,7 +15,7 @@ run:  ## a server, a worker and sample tasks; ARGS=--once ends when they have
 	@$(PY) -m taskwheel.cli dev $(ARGS)
 
 test: setup  ## all tests; ARGS goes to pytest
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) -m ruff check .

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 SERVER = ROOT / "server" / "taskwheel_server"
 GENERATED = ROOT / "clients" / "python" / "taskwheel" / "v1"
 DIALECTS = re.compile("sqlite|postgres|psycopg", re.IGNORECASE)
-KNOWS_DIALECTS = [SERVER / "db" / "dialect.py"]
+# The settings hold the default database's address.
+KNOWS_DIALECTS = [SERVER / "db" / "dialect.py", SERVER / "app" / "settings.py"]
 
 
 def words(tree: ast.Module) -> Iterator[tuple[int, str]]:
