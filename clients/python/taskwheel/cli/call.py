@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from taskwheel.cli.exits import exit_code
 from taskwheel.cli.options import Address
 
 _PACKAGE = "taskwheel.v1"
@@ -80,6 +79,7 @@ def _call(rpc: Any, requests: list[Any], address: str | None, timeout: float | N
 
     from taskwheel._errors import from_grpc
     from taskwheel._transport import Transport
+    from taskwheel.cli.exits import exit_code
 
     transport = Transport(address, credentials=None, metadata=(), timeout=timeout or 10.0)
     invoke = transport.channel.stream_stream(
