@@ -44,9 +44,13 @@ def lock_file(url: URL) -> IO[bytes]:
     """Take the lock that keeps a second server off the same file; closing the result frees it.
 
     Raises:
+        InvalidArgument: the file's folder is not there or cannot be written.
         FailedPrecondition: DATABASE_IN_USE, another server holds it.
     """
-    file = Path(f"{url.database}.lock").open("wb")  # noqa: SIM115 - held as long as the server lives
+    try:
+        file = Path(f"{url.database}.lock").open("wb")  # noqa: SIM115 - held as long as the server lives
+    except OSError as error:
+        raise InvalidArgument("database_url", f"the file cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from taskwheel_server import schedule
 from taskwheel_server.db import runs, tasks
-from taskwheel_server.errors import Aborted, AlreadyExists, NotFound, TaskwheelError
+from taskwheel_server.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef, task_name
 from taskwheel_server.wheel.admit import find_task, owned_labels, reused
@@ -34,6 +35,9 @@ def edit(turn: Turn, commands: list[Edit]) -> None:
             turn.answer(command, carry_out(turn, command))
         except TaskwheelError as error:
             turn.answer(command, error)
+        except schedule.InvalidSchedule as error:
+            # Checked at the door, hence stored by a version that knew more, or less.
+            turn.answer(command, FailedPrecondition("SCHEDULE_IMPOSSIBLE", f"the schedule cannot be kept: {error}"))
 
 
 def _create(turn: Turn, command: CreateTask) -> Task:

@@ -145,9 +145,14 @@ class Wheel:
                 log.warning("store_unavailable", commands=len(batch))
                 self._refuse(batch, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the wheel
-                self._isolate(batch, error, tick=tick)
+                failure = error
+                break
             return
-        self._refuse(batch, Unavailable("STORE_BUSY", "the store keeps changing underneath; try again"))
+        else:
+            self._refuse(batch, Unavailable("STORE_BUSY", "the store keeps changing underneath; try again"))
+            return
+        # Not within the handler: each half's error would be chained to all before it.
+        self._isolate(batch, failure, tick=tick)
 
     def _repeatable(self, batch: list[Command], error: Unavailable) -> list[Command]:
         """Refuse the edits of a turn that may have committed: carried out twice they could answer something else."""
