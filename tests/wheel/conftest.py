@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskwheel_server.clock import ManualClock
 from tests.wheel.handwheel import START, HandWheel
@@ -13,6 +14,13 @@ from tests.wheel.invariants import check
 DATABASES: Mapping[str, Callable[[Path], str]] = {
     "sqlite": lambda folder: f"sqlite:///{folder}/taskwheel.db",
 }
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keep the tracebacks of provoked failures to ourselves: to print them takes longer than all else."""
+    with capture_logs():
+        yield
 
 
 @pytest.fixture(params=DATABASES)

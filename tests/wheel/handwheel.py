@@ -290,9 +290,13 @@ class HandWheel:
         found = self.store.read(lambda connection: list(events.after(connection, "default", 0, 1_000_000)))
         return [event.type.label for event in found if uid is None or event.run_uid == uid]
 
-    def count(self, table: Any) -> int:
-        """Return the number of a table's rows."""
-        return len(self.store.read(lambda connection: connection.execute(select(table)).fetchall()))
+    def count_rows(self) -> int:
+        """Return how many rows the side tables hold: labels and log lines."""
+        return self.store.read(
+            lambda connection: sum(
+                len(connection.execute(select(table)).fetchall()) for table in (tables.labels, tables.logs)
+            )
+        )
 
 
 def _all_runs(connection: Connection) -> list[Run]:
