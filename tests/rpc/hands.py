@@ -58,7 +58,7 @@ def fence(assignment) -> dict[str, Any]:
 
 
 def result_of(assignment, **outcome) -> RunResult:
-    return RunResult(**fence(assignment), **(outcome or {"result": {"null_value": None}}))
+    return RunResult(**fence(assignment), **(outcome or {"result": {"null_value": 0}}))
 
 
 def complete(stubs, *results: RunResult) -> list[int]:
