@@ -7,7 +7,8 @@ def test_every_rpc_of_the_contract_is_listed(run):
     lines = run("call").lines
     assert "TaskService/RunTask" in lines
     assert "WorkerService/Work" in lines
-    assert len(lines) == 25
+    assert "grpc.health.v1.Health/Check" in lines
+    assert len([line for line in lines if line[0].isupper()]) == 25
 
 
 def test_an_rpc_is_called_with_json(run, tmp_path):
@@ -17,6 +18,7 @@ def test_an_rpc_is_called_with_json(run, tmp_path):
     assert run("call TaskService/CreateTask", f"@{path}").json["name"] == "namespaces/default/tasks/a"
     assert run("call taskwheel.v1.TaskService/GetTask", '{"name": "a"}').json["worker"] == {"handler": "a"}
     assert run("call AdminService/GetServerInfo").json["database"] == "sqlite"
+    assert run("call grpc.health.v1.Health/Check").json == {"status": "SERVING"}
 
 
 def test_an_error_is_told_with_its_details(run):

@@ -6,7 +6,9 @@ import threading
 import pytest
 
 import taskwheel
+from taskwheel_server.app import Settings
 from tests.client.proxy import Proxy
+from tests.conftest import RunningServer
 
 
 @pytest.fixture
@@ -131,3 +133,36 @@ def test_a_worker_that_stops_while_cut_off_ends_after_its_grace(client, proxy, s
     proxy.cut()
     worker.stop()
     assert client.get_run(run).state == "RUNNING"
+
+
+def test_a_worker_and_a_watch_outlive_a_restart_of_the_server(database_url, clock, tmp_path):
+    begun, go = threading.Event(), threading.Event()
+    worker = taskwheel.Worker("unset")
+
+    @worker.handler("work")
+    def work(_: taskwheel.Run) -> str:
+        begun.set()
+        go.wait(20)
+        return "kept"
+
+    first = RunningServer(Settings(listen="127.0.0.1:0", database_url=database_url), clock)
+    first.start()
+    address = worker.address = first.address
+    working = threading.Thread(target=worker.run)
+    working.start()
+    with taskwheel.Client(address) as client:
+        events = client.watch_events(filter="type = run_succeeded")
+        client.create_task("work", handler="work")
+        run = client.task("work").run()
+        assert begun.wait(10)
+        first.stop()
+        second = RunningServer(Settings(listen=address, database_url=database_url), clock)
+        second.start()
+        go.set()
+        done = client.wait(run, timeout=20)
+        assert (done.result, done.attempt) == ("kept", 1)
+        assert next(events).run == run.name
+        events.close()
+        worker.stop()
+        working.join(15)
+        second.stop()

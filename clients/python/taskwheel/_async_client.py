@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, Self, Unpack
 
@@ -95,7 +95,9 @@ class AsyncClient:
         )
         return Task(await self._transport.call(self._transport.tasks.CreateTask, request))
 
-    async def list_tasks(self, *, filter: str = "", order_by: str = "", page_size: int = 0) -> AsyncIterator[Task]:
+    async def list_tasks(
+        self, *, filter: str = "", order_by: str = "", page_size: int = 0
+    ) -> AsyncGenerator[Task, None]:
         """All tasks that match an AIP-160 filter, page by page as they are asked for; default newest first."""
         request = task_service_pb2.ListTasksRequest(filter=filter, order_by=order_by, page_size=page_size)
         async for page in _follow.pages(self._transport, self._transport.tasks.ListTasks, request):
@@ -104,7 +106,7 @@ class AsyncClient:
 
     async def list_runs(
         self, *, filter: str = "", order_by: str = "", page_size: int = 0, full: bool = False
-    ) -> AsyncIterator[TaskRun]:
+    ) -> AsyncGenerator[TaskRun, None]:
         """All runs that match an AIP-160 filter, page by page as they are asked for; default newest first.
 
         Args:
@@ -120,7 +122,9 @@ class AsyncClient:
             for run in page.task_runs:
                 yield TaskRun(run)
 
-    async def list_events(self, *, filter: str = "", order_by: str = "", page_size: int = 0) -> AsyncIterator[Event]:
+    async def list_events(
+        self, *, filter: str = "", order_by: str = "", page_size: int = 0
+    ) -> AsyncGenerator[Event, None]:
         """All events that are kept and match an AIP-160 filter, page by page; default newest first."""
         request = event_service_pb2.ListEventsRequest(filter=filter, order_by=order_by, page_size=page_size)
         async for page in _follow.pages(self._transport, self._transport.events.ListEvents, request):
@@ -239,7 +243,7 @@ class AsyncClient:
         latest = (await self.task(id).get()).last_run
         return await self.get_run(latest, follow_retries=True) if latest else None
 
-    async def watch_events(self, *, filter: str = "", after: int | None = None) -> AsyncIterator[Event]:
+    async def watch_events(self, *, filter: str = "", after: int | None = None) -> AsyncGenerator[Event, None]:
         """Events as they happen, in order and each once; a broken connection is taken up again where it broke.
 
         The call answers once the watch stands, so that nothing done after it is missed:
@@ -265,7 +269,7 @@ class AsyncClient:
         follow: bool = True,
         follow_retries: bool = False,
         min_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "DEBUG",
-    ) -> AsyncIterator[LogEntry]:
+    ) -> AsyncGenerator[LogEntry, None]:
         """What a run wrote and, until it is done, what it writes; a broken connection is taken up where it broke.
 
         Args:
@@ -301,7 +305,7 @@ class AsyncClient:
         return ServerInfo(await self._transport.call(self._transport.admin.GetServerInfo, request))
 
 
-async def _events(first: Any, responses: AsyncIterator[Any]) -> AsyncIterator[Event]:
+async def _events(first: Any, responses: AsyncIterator[Any]) -> AsyncGenerator[Event, None]:
     for event in first.events:
         yield Event(event)
     async for response in responses:

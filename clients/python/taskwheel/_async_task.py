@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,6 +13,7 @@ from taskwheel._requests import (
     mint_request_id,
     task_message,
 )
+from taskwheel._transport import AsyncTransport, Transport
 from taskwheel._values import to_timestamp
 from taskwheel._views import SchedulePreview, Task, TaskRun
 from taskwheel.v1 import task_service_pb2
@@ -34,8 +35,11 @@ class AsyncTaskHandle:
 
     def __init__(self, client: AsyncClient, name: str) -> None:
         self._client = client
-        self._transport = client._transport  # noqa: SLF001  # one package
         self.name = name
+
+    @property
+    def _transport(self) -> Transport | AsyncTransport:
+        return self._client._transport  # noqa: SLF001  # one package
 
     async def _call(self, rpc: Any, request: Any) -> Task:
         return Task(await self._transport.call(rpc, request))
@@ -162,7 +166,7 @@ class AsyncTaskHandle:
 
     async def runs(
         self, *, filter: str = "", order_by: str = "", page_size: int = 0, full: bool = False
-    ) -> AsyncIterator[TaskRun]:
+    ) -> AsyncGenerator[TaskRun, None]:
         """Its runs; the arguments are those of AsyncClient.list_runs."""
         own = f'task = "{self.name}"' + (f" AND ({filter})" if filter else "")
         async for run in self._client.list_runs(filter=own, order_by=order_by, page_size=page_size, full=full):

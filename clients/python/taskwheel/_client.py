@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
@@ -27,30 +27,30 @@ def _blocking(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> 
 
 
 def _blocking_items(
-    method: Callable[Concatenate[Any, P], AsyncIterator[T]],
-) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    method: Callable[Concatenate[Any, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[Any, P], Generator[T, None, None]]:
     """The same method for callers that block, where it yields items."""
 
     @functools.wraps(method)
-    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return _drain(method(self._core, *args, **kwargs))
 
     return call
 
 
 def _blocking_stream(
-    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, AsyncIterator[T]]],
-) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, AsyncGenerator[T, None]]],
+) -> Callable[Concatenate[Any, P], Generator[T, None, None]]:
     """The same method for callers that block, where it answers a stream that stands already."""
 
     @functools.wraps(method)
-    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return _drain(run_blocking(method(self._core, *args, **kwargs)))
 
     return call
 
 
-def _drain(items: Any) -> Iterator[Any]:
+def _drain(items: Any) -> Generator[Any, None, None]:
     try:
         while True:
             yield run_blocking(anext(items))

@@ -56,6 +56,9 @@ _OPTIONS = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # A server that is back is found soon, also after a long absence.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
     # A page ends at 3 MiB, but its last item may be a run with 1 MiB of payload and 1 MiB of result.
     ("grpc.max_receive_message_length", 16 * 2**20),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from taskwheel.cli.options import Address
 
-_PACKAGE = "taskwheel.v1"
+_PREFIX = "taskwheel.v1."
 
 
 def call(
@@ -30,10 +31,10 @@ def call(
     if not method:
         for service in services.values():
             for rpc in service.methods:
-                typer.echo(f"{service.name}/{rpc.name}")
+                typer.echo(f"{service.full_name.removeprefix(_PREFIX)}/{rpc.name}")
         return
     service_name, _, rpc_name = method.strip("/").partition("/")
-    service = services.get(service_name) or services.get(f"{_PACKAGE}.{service_name}")
+    service = services.get(service_name) or services.get(f"{_PREFIX}{service_name}")
     rpc = service and service.methods_by_name.get(rpc_name)
     if rpc is None:
         raise typer.BadParameter(f"no rpc {method!r}; `taskwheel call` lists them", param_hint="SERVICE/METHOD")
@@ -51,6 +52,10 @@ def _services(pool: Any) -> list[Any]:
 
     modules = (task_service_pb2, task_run_service_pb2, event_service_pb2, worker_service_pb2, admin_service_pb2)
     files = [pool.FindFileByName(module.DESCRIPTOR.name) for module in modules]
+    with suppress(ModuleNotFoundError):  # comes with the extra `server`
+        from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
+
+        files.append(health_pb2.DESCRIPTOR)
     return [service for file in files for service in file.services_by_name.values()]
 
 

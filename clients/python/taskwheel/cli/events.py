@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def events(
 ) -> None:
     """Print what happened to tasks and runs: the last events, or with --follow what happens from now on."""
     with taskwheel.Client(address) as client:
+        chosen: Iterable[taskwheel.Event]
         if follow:
             chosen = client.watch_events(filter=filter, after=after)
         elif after is None:
