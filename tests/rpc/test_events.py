@@ -361,7 +361,7 @@ class TestEnd:
             assert len(good.take(4001)) == 4000
             for _ in range(10):
                 server.run(inspect())
-            taken = []
+            taken: list[int] = []
             with pytest.raises(grpc.RpcError) as caught:
                 taken.extend(event.sequence for response in slow.call for event in response.events)
             refusal = refusal_of(caught.value)

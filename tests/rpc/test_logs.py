@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import grpc
 import pytest
 
 from taskwheel.v1.log_entry_pb2 import LogEntry
-from taskwheel.v1.task_run_service_pb2 import CancelTaskRunRequest, StreamTaskRunLogsRequest
+from taskwheel.v1.task_run_service_pb2 import (
+    CancelTaskRunRequest,
+    StreamTaskRunLogsRequest,
+    StreamTaskRunLogsResponse,
+)
 from taskwheel.v1.worker_service_pb2 import AppendLogsRequest
 from taskwheel_server.clock import DAY, SECOND
 from tests.conftest import START, refusal_of
@@ -27,7 +33,7 @@ def append(stubs, assignment, *messages, **fields) -> None:
     stubs.workers.AppendLogs(log_of(assignment, *messages, **fields))
 
 
-def stream(stubs, run, **fields) -> grpc.CallIterator:
+def stream(stubs, run, **fields) -> Iterator[StreamTaskRunLogsResponse]:
     return stubs.runs.StreamTaskRunLogs(StreamTaskRunLogsRequest(name=getattr(run, "name", run), **fields))
 
 
