@@ -11,7 +11,7 @@ from taskwheel_server.errors import OutOfRange
 from taskwheel_server.model.event import Event
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from taskwheel_server.db import Connection
 
 # A page within both bounds is read and encoded in a few ms, and fits a message.
 PAGE_EVENTS = 1_000

@@ -9,8 +9,7 @@ from taskwheel_server.wheel.admit import find_task, new_run, reused
 from taskwheel_server.wheel.edits import begin, check_etag, check_free, edited
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from taskwheel_server.db import Connection
     from taskwheel_server.model.run import Run
     from taskwheel_server.model.task import Task
     from taskwheel_server.wheel.commands import NewRun, UpdateTask

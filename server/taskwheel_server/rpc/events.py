@@ -18,7 +18,7 @@ from taskwheel_server.rpc.listing import read_query
 from taskwheel_server.rpc.messages import ListEventsRequest, ListEventsResponse, WatchEventsRequest
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from taskwheel_server.db import Connection
 
 _VALUES: Mapping[str, Callable[[Event], Any]] = {
     "sequence": attrgetter("sequence"),

@@ -17,7 +17,7 @@ from taskwheel_server.rpc.messages import StreamTaskRunLogsRequest, StreamTaskRu
 from taskwheel_server.rpc.times import put
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from taskwheel_server.db import Connection
 
 PAGE_ENTRIES = 1_000
 PAGE_BYTES = 3 * 1024 * 1024

@@ -8,8 +8,7 @@ from taskwheel_server.db import runs, tasks
 from taskwheel_server.wheel.settle import missing_run
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from taskwheel_server.db import Connection
     from taskwheel_server.model.names import RunRef, TaskRef
     from taskwheel_server.model.run import Run
 

@@ -16,8 +16,7 @@ from taskwheel_server.model.state import State, StateReason, Trigger
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
-
+    from taskwheel_server.db import Connection
     from taskwheel_server.model.task import Task
     from taskwheel_server.wheel.commands import AdmitRuns, NewRun
     from taskwheel_server.wheel.turn import Turn

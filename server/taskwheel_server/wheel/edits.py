@@ -19,8 +19,7 @@ from taskwheel_server.wheel.turn import SLICE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection
-
+    from taskwheel_server.db import Connection
     from taskwheel_server.model.task import Task
     from taskwheel_server.wheel.turn import Turn
 

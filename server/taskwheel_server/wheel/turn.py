@@ -14,8 +14,7 @@ from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.workers import Stop
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from taskwheel_server.db import Connection
     from taskwheel_server.model.event import EventType
     from taskwheel_server.model.run import Run
     from taskwheel_server.model.task import Task
