@@ -181,8 +181,8 @@ def test_d21_d22_a_failure_is_published_once_and_a_retry_is_none(client, stubs, 
     client.create_task("testFunction", handler="testFunction", retry_policy=taskwheel.retry(2, delays=[0]))
     watch = Watch(stubs, after=0, filter="type = task_failed")
     client.task("testFunction").run()
+    error = {"type": "runtime", "name": "TypeError", "message": "Cannot read property 'x' of undefined"}
     for _ in range(2):
-        error = {"type": "runtime", "name": "TypeError", "message": "Cannot read property 'x' of undefined"}
         complete(stubs, result_of(claim_one(stubs), error=error))
     newest = max(event.sequence for event in client.list_events())
     [event] = watch.take(newest)
