@@ -98,7 +98,7 @@ def server(database: Path) -> Listener:
 def echo(reply: bytes = b"") -> Listener:
     """Start the bare gRPC server that answers every call with `reply`."""
     target = free_target()
-    return Listener(target, "-m", "benchmarks.echo", target, reply.hex())
+    return Listener(target, "-m", "benchmarks.echo", target, reply.hex(), stderr=subprocess.DEVNULL)
 
 
 @contextmanager
