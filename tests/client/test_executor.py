@@ -116,6 +116,17 @@ async def test_a_task_that_is_cancelled_before_its_first_step_still_reports(benc
     assert bench.begun.empty()
 
 
+async def test_a_run_that_comes_again_under_another_lease_replaces_the_one_that_was_lost(bench):
+    bench.executor.assign(assignments("async", 1))
+    await bench.begun.get()
+    [again] = assignments("async", 1)
+    again.lease_token = "new"
+    bench.executor.assign([again])
+    bench.let_go()
+    report = await bench.reported(1)
+    assert [result.lease_token for result in report.results] == ["new"]
+
+
 async def test_a_cancellation_of_another_attempt_or_an_unknown_run_is_ignored(bench):
     bench.executor.assign(assignments("async", 1))
     await bench.begun.get()

@@ -56,6 +56,8 @@ class Executor:
         plain: list[Run] = []
         for assignment in assignments:
             run = Run(assignment, self._outbox)
+            if stale := self._outbox.held.get(run.name):  # its lease ended while the stream was broken
+                self._lose(stale)
             self._outbox.held[run.name] = run
             if self.draining:
                 self._release(run)
@@ -73,10 +75,18 @@ class Executor:
         run = self._outbox.held.get(cancellation.run)
         if run is None or run.attempt != cancellation.attempt:
             return
-        if cancellation.reason != Cancellation.CANCEL_REQUESTED:
-            _log.warning("%s belongs to this worker no more: its lease was lost", run.name)
-            run.lost = True
-            del self._outbox.held[run.name]
+        if cancellation.reason == Cancellation.CANCEL_REQUESTED:
+            self._stop(run)
+        else:
+            self._lose(run)
+
+    def _lose(self, run: Run) -> None:
+        _log.warning("%s belongs to this worker no more: its lease was lost", run.name)
+        run.lost = True
+        del self._outbox.held[run.name]
+        self._stop(run)
+
+    def _stop(self, run: Run) -> None:
         run.stop = True
         if run.begun and run.job:
             run.job.cancel()
@@ -96,7 +106,9 @@ class Executor:
                 run.job.cancel()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End what can be ended; plain handlers at work are left to end with the process."""
+        self.drain()
+        self.interrupt()
         self._pool.close()
 
     def _release(self, run: Run) -> None:

@@ -62,6 +62,7 @@ class Stream:
     def _receive(self, response: WorkResponse) -> None:
         if response.HasField("welcome"):
             self.welcomed = True
+            _log.info("%s is connected to %s", self._hello.worker_id, self._transport.address)
             self._renewing = asyncio.create_task(self._renew(response.welcome.lease_duration.ToTimedelta() / 3))
         if response.assignments:
             self._executor.assign(response.assignments)

@@ -140,8 +140,9 @@ class Worker:
             for task in (connecting, stopping):
                 task.cancel()
             await asyncio.gather(connecting, stopping, return_exceptions=True)
-            await self._deliver(transport, outbox)
             executor.close()
+            await asyncio.sleep(0)  # lets interrupted handlers report
+            await self._deliver(transport, outbox)
             await transport.close()
 
     async def _end_of_grace(self, executor: Executor) -> None:
@@ -166,10 +167,11 @@ class Worker:
                 _log.warning("the stream of %s broke: %s", self.worker_id, error)
             if stream.welcomed:
                 delay = _FIRST_DELAY
-            if not self._over(outbox):
-                await _within(
-                    delay * random.uniform(0.5, 1), self._hurry if self._stopping.is_set() else self._stopping
-                )
+            pause = delay * random.uniform(0.5, 1)
+            if not self._stopping.is_set():
+                await _within(pause, self._stopping)
+            elif not self._over(outbox):
+                await asyncio.sleep(pause)
             delay = min(2 * delay, _LAST_DELAY)
 
     def _over(self, outbox: Outbox) -> bool:
