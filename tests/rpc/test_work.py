@@ -148,6 +148,18 @@ class TestAssignments:
         assert [len(response.assignments) for response in responses] == [3, 3, 2]
         assert all(response.ByteSize() <= 3 * 1024 * 1024 for response in responses)
 
+    def test_a_worker_that_does_not_read_is_given_no_more_than_can_wait_for_it(self, server, stubs, monkeypatch):
+        monkeypatch.setattr("taskwheel_server.rpc.worker_stream.MAX_BACKLOG", 1_000_000)
+        runs = [run_task(stubs, payload={"text": "x" * 900_000}) for _ in range(8)]
+        with grpc.insecure_channel(server.address, NO_READ_AHEAD) as channel:
+            hand = Hand(Stubs(channel), room=100)
+            while any(get(stubs, run).state != TaskRun.RUNNING for run in runs):
+                server.settle()
+            runs.append(run_task(stubs))
+            server.settle()
+            assert get(stubs, runs[-1]).state == TaskRun.PENDING
+            assert [each.run.name for each in hand.assigned(9)] == [run.name for run in runs]
+
     def test_a_worker_that_drains_gets_no_more_and_reports_what_it_has(self, server, stubs):
         hand = Hand(stubs)
         run_task(stubs)

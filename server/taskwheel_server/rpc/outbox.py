@@ -26,7 +26,8 @@ class Outbox:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._assignments: deque[Run] = deque()
+        self._assignments: deque[tuple[Run, int]] = deque()
+        self._bytes = 0
         self._stops: list[Stop] = []
         self._acknowledged: list[tuple[Lease, bool]] = []
         self._goaway = False
@@ -35,13 +36,21 @@ class Outbox:
         return bool(self._acknowledged or self._assignments or self._stops or self._goaway)
 
     @property
+    def backlog(self) -> int:
+        """How many bytes of assignments wait, about."""
+        return self._bytes
+
+    @property
     def acknowledgements(self) -> int:
         """How many acknowledgements wait."""
         return len(self._acknowledged)
 
     def assign(self, claimed: Iterable[Run]) -> None:
         """Have runs begun."""
-        self._assignments.extend(claimed)
+        for run in claimed:
+            size = _size(run)
+            self._assignments.append((run, size))
+            self._bytes += size
 
     def stop(self, stops: Iterable[Stop]) -> None:
         """Have runs stopped."""
@@ -57,8 +66,9 @@ class Outbox:
 
     def withdraw(self) -> list[Run]:
         """Return the assignments that have not been taken, and forget them."""
-        withdrawn = list(self._assignments)
+        withdrawn = [run for run, _ in self._assignments]
         self._assignments.clear()
+        self._bytes = 0
         return withdrawn
 
     def take(self) -> tuple[bytes, list[Run]]:
@@ -70,13 +80,13 @@ class Outbox:
             message.acknowledgements.add(run=run_name(self._namespace, lease.uid), status=statuses[accepted])
         self._acknowledged.clear()
         assigned: list[Run] = []
-        size = 0
-        while self._assignments:
-            size += _size(self._assignments[0])
-            if assigned and size > MAX_MESSAGE_BYTES:
-                break
-            assigned.append(self._assignments.popleft())
-            put_assignment(message.assignments.add(), assigned[-1])
+        room = MAX_MESSAGE_BYTES
+        while self._assignments and (self._assignments[0][1] <= room or not assigned):
+            run, size = self._assignments.popleft()
+            assigned.append(run)
+            room -= size
+            self._bytes -= size
+            put_assignment(message.assignments.add(), run)
         # A run must not be stopped before it is assigned.
         if not self._assignments:
             for stop in self._stops:

@@ -44,6 +44,8 @@ from taskwheel_server.workers import Session, Stop
 MAX_UNANSWERED = 64
 # As many as a worker can have earned at once; a message holds them.
 MAX_ACKNOWLEDGEMENTS = 10_000
+# Bytes that may wait to be written before the wheel claims no more: as much as it claims for a stream in a turn.
+MAX_BACKLOG = 16 * 1024 * 1024
 # Seconds that a message may wait for the worker to read: a lease's time, after which what it was given is lost to it.
 PATIENCE = 30.0
 
@@ -80,6 +82,8 @@ class WorkerStream:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._failure: BaseException | None = None
+        self._clogged = False
+        self._draining = False
         self._left = False
 
     async def run(self, first: WorkRequest, requests: AsyncIterator[WorkRequest]) -> None:
@@ -115,6 +119,7 @@ class WorkerStream:
     def go_away(self) -> None:
         """Tell the worker that the server is about to stop, and take on no more runs for it."""
         self._outbox.go_away()
+        self._draining = True
         submit_unattended(self._wheel, Drain(session=self._session))
         self._news.set()
 
@@ -124,6 +129,8 @@ class WorkerStream:
             return
         self._outbox.assign(claimed)
         self._outbox.stop(stops)
+        if self._outbox.backlog > MAX_BACKLOG:
+            self._clogged = self._session.draining = True
         self._news.set()
 
     def _leave(self) -> None:
@@ -138,6 +145,16 @@ class WorkerStream:
             message, self._in_flight = self._outbox.take()
             await self._write(message)
             self._in_flight = []
+            if self._clogged and self._outbox.backlog < MAX_BACKLOG:
+                self._unclog()
+
+    def _unclog(self) -> None:
+        """Take on runs again, now that there is room to write them."""
+        self._clogged = False
+        if not (self._draining or self._left):
+            self._session.draining = False
+            # To be attached once more is no more than to be looked at once more.
+            submit_unattended(self._wheel, Attach(session=self._session))
 
     async def _write(self, message: bytes) -> None:
         try:
@@ -183,6 +200,7 @@ class WorkerStream:
                 ReleaseRuns(leases=releases), lambda _: self._outbox.acknowledge(releases, [True] * len(releases))
             )
         if request.drain:
+            self._draining = True
             self._submit(Drain(session=self._session), lambda _: None)
 
     def _submit(self, command: Command, note: Callable[[Any], None]) -> None:
