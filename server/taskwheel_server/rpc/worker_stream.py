@@ -111,6 +111,8 @@ class WorkerStream:
                 await self._empty_outbox()
             if self._failure:
                 raise self._failure
+            # What ended the reading may be yet to be told.
+            reader.result()
         finally:
             reader.cancel()
             self._leave()
