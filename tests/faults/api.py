@@ -63,12 +63,12 @@ async def final_state(api: Api) -> Final:
     runs = [_run(run) async for run in all_runs(api)]
     events = [
         Event(sequence=event.sequence, type=event.type, run=event.run)
-        async for page in _pages(api.events.ListEvents, ListEventsRequest(page_size=PAGE, order_by="sequence"))
+        async for page in pages(api.events.ListEvents, ListEventsRequest(page_size=PAGE, order_by="sequence"))
         for event in page.events
     ]
     tasks = {
         task.name.rpartition("/")[2]: task.uid
-        async for page in _pages(api.tasks.ListTasks, ListTasksRequest(page_size=PAGE))
+        async for page in pages(api.tasks.ListTasks, ListTasksRequest(page_size=PAGE))
         for task in page.tasks
     }
     return Final(runs=by_name(runs), events=events, tasks=tasks)
@@ -77,7 +77,7 @@ async def final_state(api: Api) -> Final:
 async def all_runs(api: Api, filter: str = "") -> AsyncIterator[TaskRun]:
     """Yield the stored runs, whole."""
     request = ListTaskRunsRequest(page_size=PAGE, view=ListTaskRunsRequest.FULL, filter=filter)
-    async for page in _pages(api.runs.ListTaskRuns, request):
+    async for page in pages(api.runs.ListTaskRuns, request):
         for run in page.task_runs:
             yield run
 
@@ -88,7 +88,7 @@ async def log_of(api: Api, run: str) -> list[str]:
     return [entry.message async for response in stream for entry in response.entries]
 
 
-async def _pages(list_: Any, request: Any) -> AsyncIterator[Any]:
+async def pages(list_: Any, request: Any) -> AsyncIterator[Any]:
     while True:
         page = await list_(request, timeout=60)
         yield page

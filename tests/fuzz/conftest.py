@@ -1,0 +1,3 @@
+from tests.faults.conftest import figure
+
+__all__ = ["figure"]
