@@ -61,6 +61,9 @@ LEGAL_MOVES: dict[State, frozenset[State]] = {
 }
 
 
+LEASED = frozenset({State.RUNNING, State.CANCELLING})
+
+
 class Trigger(IntEnum):
     """What brought a run about. Numbers equal the proto's."""
 

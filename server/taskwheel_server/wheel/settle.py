@@ -8,7 +8,7 @@ from taskwheel_server.clock import SECOND
 from taskwheel_server.db import runs
 from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
-from taskwheel_server.model.state import State, StateReason
+from taskwheel_server.model.state import LEASED, State, StateReason
 from taskwheel_server.model.uid import time_of
 from taskwheel_server.wheel.admit import start_limit
 from taskwheel_server.wheel.commands import Renewed
@@ -29,7 +29,7 @@ def holds(turn: Turn, run: Run | None, lease: Lease) -> bool:
     """Tell whether `lease` is the run's current one: the fence, checked again by the write itself."""
     return (
         run is not None
-        and run.state in {State.RUNNING, State.CANCELLING}
+        and run.state in LEASED
         and run.lease_token == lease.token
         and run.attempt == lease.attempt
         and run.lease_expire_time is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server.db import runs
-from taskwheel_server.model.state import LEGAL_MOVES, State
+from taskwheel_server.model.state import LEASED, LEGAL_MOVES, State
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.workers import Stop
 
@@ -104,7 +104,7 @@ class Turn:
             run.lease_expire_time = run.deadline = None
             self.eased.add(run.task_uid)
             self.outcome.ended.add(run.uid)
-        if before in {State.RUNNING, State.CANCELLING} and state is not State.CANCELLING:
+        if before in LEASED and state is not State.CANCELLING:
             self.vacated[run.task_uid] = self.vacated.get(run.task_uid, 0) + 1
             self.eased.add(run.task_uid)
             self.freed.append(run.uid)

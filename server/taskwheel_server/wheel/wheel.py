@@ -17,6 +17,7 @@ import structlog
 from taskwheel_server.clock import MINUTE, SECOND
 from taskwheel_server.db import runs, tasks
 from taskwheel_server.errors import Unavailable
+from taskwheel_server.model.state import LEASED
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep, timers
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
@@ -73,6 +74,8 @@ class Wheel:
         self._next_time: int | None = 0
         self._next_tick = 0
         self._next_sweep = 0
+        # Whether the turn before failed, so that it may have committed or not, and what it gave out unbeknown.
+        self._unsure = False
         self._orphans: list[commands.Lease] = []
         self._eased: set[str] = set()
         # When the turn under way began, by the monotonic clock in seconds: for the watchdog.
@@ -198,8 +201,8 @@ class Wheel:
                     connection, self._store.now(connection), self.minter, self._registry, self.settings, replay=replay
                 )
                 turn.eased |= self._eased
-                if self._orphans:
-                    settle.hand_back(turn, self._orphans)
+                if self._unsure:
+                    self._make_sure(turn)
                 self._obey(turn, batch)
                 if tick:
                     timers.tick_runs(turn)
@@ -210,6 +213,7 @@ class Wheel:
                 record.record(turn)
                 turn.next_time = self._wake_time(turn, tick=tick)
         except BaseException:
+            self._unsure = True
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
                 self._orphans += [
@@ -218,6 +222,7 @@ class Wheel:
                     for run in batch_
                 ]
             raise
+        self._unsure = False
         self._orphans.clear()
         self._eased = turn.eased if turn.unfinished else set()
         self._unfinished |= turn.unfinished
@@ -226,6 +231,13 @@ class Wheel:
             self._next_sweep = turn.now
         claims.hand_out()
         self._deliver(turn.outcome)
+
+    def _make_sure(self, turn: Turn) -> None:
+        """Bring memory in line with the store after a turn of unknown outcome."""
+        settle.hand_back(turn, self._orphans)
+        held = self._registry.held()
+        leased = runs.by_uid(turn.connection, held)
+        turn.freed += [uid for uid in held if uid not in leased or leased[uid].state not in LEASED]
 
     def _obey(self, turn: Turn, batch: list[Command]) -> None:
         by_type: dict[type[Command], list[Any]] = {}

@@ -125,6 +125,10 @@ class Registry:
         """Return the session that works on a run."""
         return self._holder.get(uid)
 
+    def held(self) -> list[str]:
+        """Return the runs that sessions work on."""
+        return list(self._holder)
+
     def takers(self, freed: Iterable[str]) -> list[tuple[Taker, int]]:
         """Return all that can take runs with their credit, counting the runs `freed` in this turn as ended."""
         back: dict[Session, int] = {}
