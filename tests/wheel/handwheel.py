@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from taskwheel_server.clock import DAY, SECOND, ManualClock
-from taskwheel_server.db import events, runs, tables, tasks
+from taskwheel_server.db import events, runs, tasks
+from taskwheel_server.db.dialect import fetch, fetch_value
 from taskwheel_server.db.store import Store
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import RunRef, TaskRef
@@ -272,7 +273,7 @@ class HandWheel:
 
     def runs(self, task: Task | str | None = None) -> list[Run]:
         """Return all runs, or those of a task, oldest first."""
-        found = self.store.read(_all_runs)
+        found = self.store.read(all_runs)
         uid = None if task is None else task.uid if isinstance(task, Task) else self.get_task(task).uid
         return [run for run in found if uid is None or run.task_uid == uid]
 
@@ -292,27 +293,21 @@ class HandWheel:
 
     def count_rows(self) -> int:
         """Return how many rows the side tables hold: labels and log lines."""
-        return self.store.read(
-            lambda connection: sum(
-                len(connection.execute(select(table)).fetchall()) for table in (tables.labels, tables.logs)
-            )
-        )
+        counts = "SELECT (SELECT count(*) FROM labels) + (SELECT count(*) FROM logs)"
+        return int(self.store.read(fetch_value, counts))
 
 
-def _all_runs(connection: Connection) -> list[Run]:
-    columns = [tables.runs.c[column] for column in RUN_COLUMNS]
-    return [runs.run_of(tuple(row)) for row in connection.execute(select(*columns).order_by(tables.runs.c.uid))]
+def all_runs(connection: Connection) -> list[Run]:
+    """Return all runs, oldest first."""
+    return [runs.run_of(row) for row in fetch(connection, f"SELECT {','.join(RUN_COLUMNS)} FROM runs ORDER BY uid")]
 
 
 def all_tasks(connection: Connection) -> list[Task]:
     """Return all tasks, deleted ones whose rows still stand included."""
-    columns = [tables.tasks.c[column] for column in TASK_COLUMNS]
-    return [tasks.task_of(tuple(row)) for row in connection.execute(select(*columns))]
+    return [tasks.task_of(row) for row in fetch(connection, f"SELECT {','.join(TASK_COLUMNS)} FROM tasks")]
 
 
 def all_events(connection: Connection) -> list[tuple[int, EventType, int, str | None, str | None]]:
     """Return (sequence, type, time, run uid, reason) of all events in order."""
-    table = tables.events
-    columns = (table.c.sequence, table.c.type, table.c.time, table.c.run_uid, table.c.reason)
-    rows = connection.execute(select(*columns).order_by(table.c.sequence))
+    rows = fetch(connection, "SELECT sequence, type, time, run_uid, reason FROM events ORDER BY sequence")
     return [(row[0], EventType(row[1]), row[2], row[3], row[4]) for row in rows]

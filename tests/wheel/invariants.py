@@ -7,17 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from taskwheel_server.db import tables
+from taskwheel_server.db.dialect import fetch
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.run import Run
-from taskwheel_server.model.state import LEGAL_MOVES, State, StateReason, Trigger
+from taskwheel_server.model.state import LEASED, LEGAL_MOVES, State, StateReason, Trigger
 from taskwheel_server.model.task import Task
 from taskwheel_server.wheel.admit import owned_labels
-from tests.wheel.handwheel import HandWheel, _all_runs, all_events, all_tasks
-
-LEASED = {State.RUNNING, State.CANCELLING}
+from tests.wheel.handwheel import HandWheel, all_events, all_runs, all_tasks
 
 # The life of a run as its events tell it: what may follow what. None is before the first.
 _PENDING, _STARTED = EventType.RUN_PENDING, EventType.RUN_STARTED
@@ -76,20 +74,17 @@ class Snapshot:
 
 def _read(connection: Connection) -> Snapshot:
     logs: defaultdict[str, list[int]] = defaultdict(list)
-    lines = tables.logs
-    for uid, sequence in connection.execute(select(lines.c.run_uid, lines.c.sequence).order_by(lines.c.sequence)):
+    for uid, sequence in fetch(connection, "SELECT run_uid, sequence FROM logs ORDER BY sequence"):
         logs[uid].append(sequence)
-    names = tables.namespaces
-    [(sequence, compacted)] = connection.execute(select(names.c.sequence, names.c.compacted_sequence)).fetchall()
-    marks = tables.labels
+    [(sequence, compacted)] = fetch(connection, "SELECT sequence, compacted_sequence FROM namespaces")
     return Snapshot(
-        {run.uid: run for run in _all_runs(connection)},
+        {run.uid: run for run in all_runs(connection)},
         {task.uid: task for task in all_tasks(connection)},
         all_events(connection),
         sequence,
         compacted,
         dict(logs),
-        {(row[0], row[1], row[2]) for row in connection.execute(select(marks.c.key, marks.c.value, marks.c.owner))},
+        {(row[0], row[1], row[2]) for row in fetch(connection, "SELECT key, value, owner FROM labels")},
     )
 
 

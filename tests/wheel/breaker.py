@@ -1,0 +1,96 @@
+"""Breaks a store at a chosen point: at its n-th statement, or at its n-th COMMIT, before or after it took effect."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from sqlalchemy import Connection, event
+
+from taskwheel_server.db import dialect
+from taskwheel_server.db.store import Store
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of it runs on."""
+
+
+class Bug(Exception):
+    """An error that is no database's."""
+
+
+class Point(Enum):
+    """Where it breaks."""
+
+    STATEMENT = auto()
+    BEFORE_COMMIT = auto()
+    AFTER_COMMIT = auto()
+
+
+def unavailable() -> BaseException:
+    return sqlite3.OperationalError("disk I/O error")
+
+
+class Breaker:
+    """While entered, raises at the n-th point of a kind on the writing connection.
+
+    Args:
+        point: where.
+        number: which one of them, from 1.
+        error: makes what is raised.
+        times: how often: again at the very next points of the kind.
+    """
+
+    def __init__(self, point: Point, number: int, error: Callable[[], BaseException], times: int = 1) -> None:
+        self._point = point
+        self._range = range(number, number + times)
+        self._error = error
+        self._seen = 0
+        self._patch = pytest.MonkeyPatch()
+
+    @property
+    def reached(self) -> bool:
+        """Whether it broke anything."""
+        return self._seen >= self._range.start
+
+    def __enter__(self) -> Self:
+        execute = dialect._execute
+
+        def broken(connection: Connection, statement: str, values: Sequence[Any], *, many: bool = False) -> Any:
+            if connection.engine in self._engines:
+                self._pass(Point.STATEMENT)
+            return execute(connection, statement, values, many=many)
+
+        self._patch.setattr(dialect, "_execute", broken)
+        self._engines: list[Any] = []
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._patch.undo()
+
+    def watch(self, store: Store) -> None:
+        """Break this store too: the one in use, and the next one after each restart."""
+        engine = store._writer
+        self._engines.append(engine)
+        commit = engine.dialect.do_commit
+
+        def broken(connection: Any) -> None:
+            self._pass(Point.BEFORE_COMMIT)
+            commit(connection)
+            self._pass(Point.AFTER_COMMIT)
+
+        self._patch.setattr(engine.dialect, "do_commit", broken)
+        # BEGIN goes through SQLAlchemy.
+        event.listen(engine, "before_cursor_execute", lambda *_: self._pass(Point.STATEMENT))
+
+    def _pass(self, point: Point) -> None:
+        if point is self._point:
+            self._seen += 1
+            if self._seen in self._range:
+                raise self._error()
