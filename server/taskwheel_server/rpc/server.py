@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from importlib import import_module
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 from grpc_health.v1.health import SERVICE_NAME as HEALTH  # type: ignore[import-untyped]
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]
 
 from taskwheel_server.rpc.endpoint import handlers_of
-from taskwheel_server.rpc.messages import PACKAGE
+from taskwheel_server.rpc.messages import PACKAGE, service
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _REFLECTION = "grpc.reflection.{}.ServerReflection"
@@ -51,11 +51,11 @@ class ApiServer:
 
     def __init__(self, servicers: Mapping[str, object], listen: str) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._server.add_generic_rpc_handlers([handlers_of(name, servicer) for name, servicer in servicers.items()])
+        handlers = [handlers_of(service(name), servicer) for name, servicer in servicers.items()]
         self._names = [f"{PACKAGE}.{name}" for name in servicers]
         self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers(_reflection([*self._names, HEALTH]))
+        handlers.append(handlers_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
+        self._server.add_generic_rpc_handlers([*handlers, *_reflection([*self._names, HEALTH])])
         try:
             self.port = self._server.add_insecure_port(listen)
         except RuntimeError as error:
@@ -86,9 +86,5 @@ def _reflection(names: list[str]) -> list[grpc.GenericRpcHandler]:
     versions = [_REFLECTION.format(version) for version in ("v1", "v1alpha")]
     servicer = reflection.aio.ReflectionServicer([*names, *versions])
     # Of the same shape in both versions, so that one serves under both names.
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
-    return [grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler}) for name in versions]
+    described = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+    return [handlers_of(described, servicer, name) for name in versions]
