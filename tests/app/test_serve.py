@@ -43,10 +43,13 @@ def test_a_signal_ends_it_well(database_url, number):
         ("sqlite:///{path}/other.db", "{address}", "cannot listen on"),
         ("sqlite://", "127.0.0.1:0", "database_url"),
         ("sqlite:////nonexistent/x.db", "127.0.0.1:0", ""),
+        ("sqlite:///{path}", "127.0.0.1:0", "cannot be used"),
+        ("sqlite:///{path}/text.db", "127.0.0.1:0", "not a database"),
     ],
 )
 def test_what_it_cannot_use_is_said_in_one_plain_line(server, database_url, tmp_path, database, listen, says):
     database = database.format(url=database_url, path=tmp_path)
+    (tmp_path / "text.db").write_text("This is not a database, though it is as long as the head of one. " * 2)
     with start(database, listen.format(address=server.address)) as process:
         said = process.stderr.read()
     assert process.returncode == 1

@@ -34,7 +34,7 @@ class Store:
 
     Raises:
         InvalidArgument: the URL cannot be used.
-        FailedPrecondition: DATABASE_IN_USE or SCHEMA_TOO_NEW.
+        FailedPrecondition: DATABASE_IN_USE, DATABASE_UNUSABLE or SCHEMA_TOO_NEW.
     """
 
     def __init__(self, database_url: str, clock: Clock) -> None:
@@ -47,6 +47,9 @@ class Store:
         self._reader = dialect.reader(url)
         try:
             self._prepare()
+        except DBAPIError as error:
+            self.close()
+            raise FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {error.orig}") from error
         except BaseException:
             self.close()
             raise
