@@ -79,7 +79,8 @@ _CODES: dict[type[TaskwheelError], grpc.StatusCode] = {
 
 async def abort(context: grpc.aio.ServicerContext[object, object], error: Exception) -> NoReturn:
     """End a call with the status of an error."""
-    if isinstance(error, grpc.aio.AbortError):
+    # The latter: what was written no longer reaches anybody, for the caller has just gone.
+    if isinstance(error, grpc.aio.AbortError | grpc.aio.InternalError):
         raise error
     if not isinstance(error, TaskwheelError):
         _log.error("call failed", exc_info=error)

@@ -198,9 +198,7 @@ class WorkerStream:
             leases = [result.lease for result in results]
             self._submit(CompleteRuns(results=results), partial(self._outbox.acknowledge, leases))
         if releases:
-            self._submit(
-                ReleaseRuns(leases=releases), lambda _: self._outbox.acknowledge(releases, [True] * len(releases))
-            )
+            self._submit(ReleaseRuns(leases=releases), lambda held: self._outbox.acknowledge(releases, held))
         if request.drain:
             self._draining = True
             self._submit(Drain(session=self._session), lambda _: None)

@@ -241,7 +241,7 @@ class RenewLeases(Command):
 
 @dataclass(slots=True)
 class ReleaseRuns(Command):
-    """Hand leased runs back: pending again, same attempt. Answer: None; leases that are lost are passed over."""
+    """Hand leased runs back: pending again, same attempt. Answer: list[bool]: taken back, or the lease is lost."""
 
     leases: list[Lease]
     urgent: ClassVar[bool] = True
@@ -265,9 +265,16 @@ class LogLine:
 
 @dataclass(slots=True)
 class AppendLogs(Command):
-    """Append lines to leased runs. Answer: list[bool] in order: appended, or the lease is lost."""
+    """Append lines to leased runs. Answer: list[bool] in order: appended, or the lease is lost.
+
+    Args:
+        batches: the lines of each lease.
+        before: how many lines each batch's run had when it was first met: the wheel's, so that a turn of unknown
+            outcome can be replayed.
+    """
 
     batches: list[tuple[Lease, list[LogLine]]]
+    before: dict[int, int] = field(default_factory=dict)
     urgent: ClassVar[bool] = True
 
     @property

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
 
 MAX_RUN_LOG_BYTES = 16 * 1024 * 1024
+# LogEntry.Stream.SYSTEM of the contract: lines that the server writes itself.
+SYSTEM_STREAM = 4
 _MARKER = "This run has logged 16 MiB; what follows is dropped."
 
 
@@ -25,11 +27,11 @@ def append(turn: Turn, commands: list[AppendLogs]) -> None:
     logged: dict[str, Run] = {}
     for command in commands:
         answers: list[bool] = []
-        for lease, lines in command.batches:
+        for index, (lease, lines) in enumerate(command.batches):
             run = leased.get(lease.uid)
             held = run is not None and holds(turn, run, lease)
             answers.append(held)
-            if run is not None and held:
+            if run is not None and held and run.log_count == command.before.setdefault(index, run.log_count):
                 rows += [row for line in lines for row in _row(turn, run, line)]
                 logged[run.uid] = run
         turn.answer(command, answers)
@@ -46,5 +48,5 @@ def _row(turn: Turn, run: Run, line: LogLine) -> list[tuple[Any, ...]]:
     run.log_bytes += len(line.message.encode()) + len(line.fields or b"") + 64
     when = turn.now if line.time is None else line.time
     if run.log_bytes > MAX_RUN_LOG_BYTES:
-        return [(run.uid, run.log_count, when, LogLevel.WARNING, line.stream, _MARKER, None)]
+        return [(run.uid, run.log_count, when, LogLevel.WARNING, SYSTEM_STREAM, _MARKER, None)]
     return [(run.uid, run.log_count, when, line.level, line.stream, line.message, line.fields)]

@@ -101,15 +101,21 @@ def lease_deadline(run: Run) -> int:
     return min(ends)
 
 
-def hand_back(turn: Turn, leases: list[Lease]) -> None:
-    """Return leased runs to READY, same attempt; one that was to be cancelled is cancelled instead."""
+def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
+    """Return leased runs to READY, same attempt; one that was to be cancelled is cancelled instead.
+
+    Returns:
+        The leases that held; the others are passed over.
+    """
     leased = runs.by_uid(turn.connection, {lease.uid for lease in leases})
     endings = Endings(turn)
     returned: list[tuple[Run, State]] = []
+    held: set[Lease] = set()
     for lease in leases:
         run = leased.get(lease.uid)
         if run is None or not holds(turn, run, lease):
             continue
+        held.add(lease)
         if run.state is State.CANCELLING:
             endings.cancel(run, run.state_reason or StateReason.CANCEL_REQUESTED)
             continue
@@ -121,13 +127,14 @@ def hand_back(turn: Turn, leases: list[Lease]) -> None:
     if runs.write_handed_back(turn.connection, returned) != len(returned):
         raise StaleTurn
     endings.write()
+    return held
 
 
 def release(turn: Turn, commands: list[ReleaseRuns]) -> None:
-    """Hand back what workers give up; leases that are lost are passed over."""
-    hand_back(turn, [lease for command in commands for lease in command.leases])
+    """Hand back what workers give up."""
+    returned = hand_back(turn, [lease for command in commands for lease in command.leases])
     for command in commands:
-        turn.answer(command, None)
+        turn.answer(command, [lease in returned for lease in command.leases])
 
 
 def cancel(turn: Turn, commands: list[CancelRun]) -> None:

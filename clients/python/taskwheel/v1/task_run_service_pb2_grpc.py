@@ -114,8 +114,8 @@ class TaskRunServiceServicer:
     def StreamTaskRunLogs(self, request, context):
         """Streams what a run wrote, in the order of sequence and without gaps.
 
-        The stream ends after the last entry: with follow, once the run is done; without, at once. A caller who reads too
-        slowly is cut off with RESOURCE_EXHAUSTED and the reason SUBSCRIBER_TOO_SLOW, and can resume.
+        The stream ends after the last entry: with follow, once the run is done; without, at once. It goes at the pace of
+        who reads it, and is resumed after the sequence of the last entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
