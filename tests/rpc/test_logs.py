@@ -91,8 +91,8 @@ class TestAppend:
         got = entries(stubs, assignment.run)
         assert (got[-1].stream, got[-1].level) == (LogEntry.SYSTEM, LogEntry.WARNING)
         assert "16 MiB" in got[-1].message
-        assert len(got) == 259
-        assert [entry.sequence for entry in got] == list(range(1, 260))
+        assert len(got) == 258
+        assert [entry.sequence for entry in got] == list(range(1, 259))
 
     @pytest.mark.parametrize("change", [{"attempt": 2}, {"lease_token": "stolen"}], ids=str)
     def test_without_the_lease_nothing_is_stored(self, stubs, assignment, refused, change):
