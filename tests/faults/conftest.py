@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ def history(tmp_path: Path) -> Iterator[History]:
 
 
 @pytest.fixture
-def figure(record_property: Callable[[str, Any], None]) -> Callable[..., None]:
-    """Report what was measured: `figure(kills=40)`."""
+def figure(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Tell what was measured, whether the test passes or not: `figure(kills=40)`."""
 
-    def report(**figures: Any) -> None:
-        for name, value in figures.items():
-            shown = round(value, 3) if isinstance(value, float) else value
-            record_property(name, shown)
-            print(f"{name} = {shown}")
+    def tell(**figures: Any) -> None:
+        # Of a process of xdist, the standard error alone is that of the terminal.
+        with capsys.disabled():
+            for name, value in figures.items():
+                shown = round(value, 3) if isinstance(value, float) else value
+                print(f"{request.node.path.stem}: {name} = {shown}", file=sys.stderr)
 
-    return report
+    return tell
