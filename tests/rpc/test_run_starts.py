@@ -184,6 +184,14 @@ class TestBatch:
         assert (refusal.reason, refusal.fields) == (reason, at)
         assert listed(stubs) == []
 
+    def test_the_answer_fits_into_a_message_whatever_the_tags(self, stubs):
+        create(stubs, tags=[f"{i}".rjust(128) for i in range(64)])
+        runs = stubs.tasks.BatchRunTasks(
+            BatchRunTasksRequest(requests=[RunTaskRequest(name="nightly")] * 500)
+        ).task_runs
+        assert [list(run.tags) for run in runs] == [[]] * 500
+        assert len(stubs.runs.GetTaskRun(GetTaskRunRequest(name=runs[0].name)).tags) == 64
+
     @pytest.mark.parametrize("count", [0, 1001])
     def test_a_batch_has_1_to_1000_items(self, stubs, refused, count):
         request = BatchRunTasksRequest(requests=[RunTaskRequest(name="nightly")] * count)

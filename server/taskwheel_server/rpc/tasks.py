@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from taskwheel_server.db.listing import MAX_PAGE_BYTES
 from taskwheel_server.db.task_reads import last_runs, list_tasks
 from taskwheel_server.errors import Aborted
 from taskwheel_server.model.names import TaskRef, check_task_id, parse_task
@@ -139,6 +140,10 @@ class TaskService:
         new = read_new_runs(request, namespace_of(request.parent), self._wheel.minter)
         response = BatchRunTasksResponse()
         put_basic(response.task_runs, await self._wheel.submit(commands.AdmitRuns(new)))
+        if response.ByteSize() > MAX_PAGE_BYTES:
+            for run in response.task_runs:
+                run.ClearField("tags")
+                run.ClearField("labels")
         return response
 
     async def PreviewSchedule(self, request: PreviewScheduleRequest, context: Context) -> PreviewScheduleResponse:
