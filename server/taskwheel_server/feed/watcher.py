@@ -66,7 +66,11 @@ class Watcher:
                 while True:
                     await self._step()
         except TimeoutError:
-            raise self._error or TimeoutError from None
+            if self._error is None:
+                raise
+            # As far as it came: it may have written once more since its end was ordered.
+            self._error.metadata["after_sequence"] = str(self._position)
+            raise self._error from None
 
     async def _step(self) -> None:
         self._from_ring = self._position >= self._tail.floor
@@ -119,19 +123,12 @@ class Watcher:
                     ResourceExhausted(
                         "SUBSCRIBER_TOO_SLOW",
                         "the stream is not read as fast as events come; resume after the sequence given",
-                        after_sequence=str(self._position),
                     )
                 )
 
     def close(self) -> None:
         """End the stream because the server stops."""
-        self._stop(
-            Unavailable(
-                "SHUTTING_DOWN",
-                "the server is shutting down; resume after the sequence given",
-                after_sequence=str(self._position),
-            )
-        )
+        self._stop(Unavailable("SHUTTING_DOWN", "the server is shutting down; resume after the sequence given"))
 
     def _stop(self, error: TaskwheelError) -> None:
         if self._error is None:
