@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]
 
 from taskwheel.v1.admin_service_pb2 import GetServerInfoRequest
-from taskwheel.v1.task_service_pb2 import CreateTaskRequest, GetTaskRequest, RunTaskRequest
+from taskwheel.v1.task_service_pb2 import BatchRunTasksRequest, CreateTaskRequest, GetTaskRequest, RunTaskRequest
 from taskwheel_server.app import Server, Settings
 from taskwheel_server.rpc.messages import service
 from taskwheel_server.rpc.server import PortInUse
@@ -67,9 +67,14 @@ def test_values_of_callers_are_escaped_and_cut_in_errors(stubs, refused):
 def test_a_thousand_violations_fit_into_one_status(stubs, refused):
     request = CreateTaskRequest(task_id="a b")
     request.task.tags.extend([""] * 1000)
-    request.task.labels.update({f"no good {i}": "x" * 300 for i in range(60)})
+    request.task.labels.update({f"no good {i}": "x" for i in range(60)})
     # Their size is checked wherever an error is read.
     assert len(refused(stubs.tasks.CreateTask, request).fields) > 20
+
+
+def test_of_a_million_violations_the_first_is_told_and_soon(stubs, refused):
+    request = BatchRunTasksRequest(requests=[RunTaskRequest()] * 1_000_000)
+    assert refused(stubs.tasks.BatchRunTasks, request, timeout=5).fields == ["requests"]
 
 
 def test_the_server_tells_what_it_is(stubs):

@@ -95,7 +95,7 @@ def _request(kind: Any, received: bytes) -> Any:
         message = kind.FromString(received)
     except DecodeError:
         raise MalformedRequest from None
-    validate(message)
+    validate(message, len(received))
     return message
 
 

@@ -12,15 +12,22 @@ from taskwheel_server.errors import clip
 from taskwheel_server.rpc.errors import InvalidRequest
 
 _VALIDATOR = Validator()
+# Bytes of a request of which every violation is told; of a larger one, only the first: at 20 µs each, the million that
+# a message has room for would stop the server for half a minute.
+MAX_THOROUGH = 4 * 1024
 
 
-def validate(message: Message) -> None:
+def validate(message: Message, size: int) -> None:
     """Check a request against the contract's rules.
 
+    Args:
+        message: the request.
+        size: of the request, bytes.
+
     Raises:
-        InvalidRequest: with every violation.
+        InvalidRequest: with its violations.
     """
-    if violations := _VALIDATOR.collect_violations(message):
+    if violations := _VALIDATOR.collect_violations(message, fail_fast=size > MAX_THOROUGH):
         raise InvalidRequest(
             [
                 (_path(found.proto.field.elements if found.proto.field else ()), found.proto.message)
