@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 CAPACITY = 50_000
 # A transaction of about a thousand rows commits in a few ms; larger ones gain nothing and delay everybody.
 TURN_ROWS = 1_000
-# A group this large is a sign of many callers, who gain by company: see `linger`.
-CROWD = 8
-LINGER = 0.002
+# A group this large is a sign of many callers, who gain by company: a turn waits for more of them as long as they keep
+# coming, at most LINGER seconds, and goes ahead after PAUSE seconds without one.
+CROWD = 4
+LINGER = 0.003
+PAUSE = 0.0005
 
 
 class Mailbox:
@@ -35,7 +38,7 @@ class Mailbox:
         self._rows = 0
         self._woken = False
         self._closed = False
-        self._crowd = 0
+        self._lingering = False
 
     def put(self, command: Command) -> None:
         """Add a command.
@@ -51,8 +54,7 @@ class Mailbox:
                 raise ResourceExhausted("MAILBOX_FULL", "more work arrives than can be stored; try again shortly")
             (self._urgent if command.urgent else self._normal).append(command)
             self._rows += command.weight
-            # While the wheel lingers only the last of the crowd wakes it.
-            if len(self._urgent) + len(self._normal) >= self._crowd:
+            if not self._lingering:
                 self._condition.notify()
 
     def wake(self) -> None:
@@ -80,13 +82,15 @@ class Mailbox:
                 self._condition.wait(timeout)
             self._woken = False
 
-    def linger(self, crowd: int) -> None:
-        """Wait up to LINGER seconds for as many commands as the last turn had: only after a crowd, never when idle."""
+    def linger(self) -> None:
+        """Wait for company as long as it keeps coming: only after a crowd, never when idle."""
+        end = time.monotonic() + LINGER
         with self._condition:
-            if not self._closed and len(self._urgent) + len(self._normal) < crowd:
-                self._crowd = crowd
-                self._condition.wait(LINGER)
-                self._crowd = 0
+            self._lingering = True
+            before = -1
+            while before < (before := len(self._urgent) + len(self._normal)) and time.monotonic() < end:
+                self._condition.wait(PAUSE)
+            self._lingering = False
 
     def take(self) -> list[Command]:
         """Take a turn's worth of commands, urgent ones first; at least one if there is any."""

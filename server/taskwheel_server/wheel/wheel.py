@@ -121,7 +121,7 @@ class Wheel:
             if not self._unfinished:
                 self._mailbox.wait(None if self._next_time is None else self.clock.timeout(self._next_time))
             if self._crowd >= CROWD:
-                self._mailbox.linger(self._crowd)
+                self._mailbox.linger()
             self.turn()
 
     def turn(self) -> None:
