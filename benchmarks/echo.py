@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,4 +70,4 @@ async def main(target: str, reply: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    uvloop.run(main(*sys.argv[1:]))

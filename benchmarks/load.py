@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import uvloop
 
 from taskwheel.v1.worker_service_pb2 import Hello, WorkRequest, WorkResponse
 
@@ -302,4 +303,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
