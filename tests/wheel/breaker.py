@@ -50,6 +50,7 @@ class Breaker:
         self._range = range(number, number + times)
         self._error = error
         self._seen = 0
+        self._active = True
         self._patch = pytest.MonkeyPatch()
 
     @property
@@ -73,6 +74,7 @@ class Breaker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._patch.undo()
+        self._active = False
 
     def watch(self, store: Store) -> None:
         """Break this store too: the one in use, and the next one after each restart."""
@@ -90,7 +92,7 @@ class Breaker:
         event.listen(engine, "before_cursor_execute", lambda *_: self._pass(Point.STATEMENT))
 
     def _pass(self, point: Point) -> None:
-        if point is self._point:
+        if self._active and point is self._point:
             self._seen += 1
             if self._seen in self._range:
                 raise self._error()

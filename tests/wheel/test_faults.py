@@ -26,6 +26,7 @@ from taskwheel_server.schedule import Schedule
 from taskwheel_server.wheel.commands import (
     AdmitRuns,
     AdmitSlots,
+    AppendLogs,
     Attach,
     CancelRun,
     ClaimRuns,
@@ -33,6 +34,7 @@ from taskwheel_server.wheel.commands import (
     CompleteRuns,
     CreateTask,
     DeleteTask,
+    LogLine,
     ReleaseRuns,
     RenameTask,
     Renewal,
@@ -322,3 +324,21 @@ def test_a_scene_comes_to_the_same_wherever_it_is_broken(
         if not any(broken for broken, _ in results):
             break
     assert number > 1
+
+
+@pytest.mark.parametrize("error", [unavailable, Bug])
+@pytest.mark.parametrize("point", Point, ids=lambda point: point.name.lower())
+def test_log_lines_are_not_doubled_by_a_replay(
+    wheel: HandWheel, point: Point, error: Callable[[], BaseException]
+) -> None:
+    wheel.task()
+    run, other = wheel.started(), wheel.started()
+    line = LogLine(None, 2, 1, "hello")
+    for number in range(1, 8):
+        with Breaker(point, number, error) as breaker:
+            breaker.watch(wheel.store)
+            batches = [(lease_of(run), [line]), (lease_of(other), [line]), (lease_of(run), [line, line])]
+            tickets = [wheel.send(AppendLogs(batches=batches)) for _ in range(2)]
+            wheel.turn()
+        assert [ticket.result() for ticket in tickets] == [[True] * 3] * 2
+        assert [wheel.get(lease).log_count for lease in (run, other)] == [6 * number, 2 * number]

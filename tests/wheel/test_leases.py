@@ -89,7 +89,7 @@ def writes(wheel: HandWheel, lease: Lease) -> list[object]:
     ]
 
 
-LOST: list[object] = [[False], [False], [False], [Renewed(None)], [False], None]
+LOST: list[object] = [[False], [False], [False], [Renewed(None)], [False], [False]]
 
 
 @pytest.mark.parametrize(
