@@ -12,7 +12,10 @@ DEFAULT_NAMESPACE = "default"
 
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ANY_UID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_PARENT = re.compile(r"namespaces/([a-z]([a-z0-9-]{0,61}[a-z0-9])?)")
+_NAMESPACE = "namespaces/([a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)"
+_PARENT = re.compile(_NAMESPACE)
+_TASK = re.compile(f"(?:(?:{_NAMESPACE}/)?tasks/)?({_TASK_ID.pattern})")
+_RUN = re.compile(f"(?:(?:{_NAMESPACE}/)?runs/)?({UID.pattern.replace('a-f', 'a-fA-F')})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +73,17 @@ def parse_parent(parent: str, field: str = "parent") -> str:
 
 def parse_task(name: str, field: str = "name") -> TaskRef:
     """Read `namespaces/n/tasks/nightly`, `tasks/nightly`, `nightly` or a uid. Raises InvalidArgument."""
-    namespace, rest = _split(name, "tasks")
+    match = _TASK.fullmatch(name)
+    if not match or match[2] == "-":
+        raise InvalidArgument(field, f"must be a task's name, id or uid: {clip(name)!r}")
+    namespace, rest = match[1] or DEFAULT_NAMESPACE, match[2]
     if UID.fullmatch(rest.lower()):
         return TaskRef(namespace, uid=rest.lower())
-    if not _TASK_ID.fullmatch(rest) or rest == "-":
-        raise InvalidArgument(field, f"must be a task's name, id or uid: {clip(name)!r}")
     return TaskRef(namespace, task_id=rest)
 
 
 def parse_run(name: str, field: str = "name") -> RunRef:
     """Read `namespaces/n/runs/uid`, `runs/uid` or a uid. Raises InvalidArgument."""
-    namespace, rest = _split(name, "runs")
-    if not UID.fullmatch(rest.lower()):
+    if not (match := _RUN.fullmatch(name)):
         raise InvalidArgument(field, f"must be a run's name or uid: {clip(name)!r}")
-    return RunRef(namespace, rest.lower())
-
-
-def _split(name: str, collection: str) -> tuple[str, str]:
-    parts = name.split("/")
-    if len(parts) == 4 and parts[2] == collection and _PARENT.fullmatch(f"{parts[0]}/{parts[1]}"):
-        return parts[1], parts[3]
-    if len(parts) == 2 and parts[0] == collection:
-        return DEFAULT_NAMESPACE, parts[1]
-    # Anything else that has a slash matches neither a task id nor a uid, so the caller refuses it.
-    return DEFAULT_NAMESPACE, name
+    return RunRef(match[1] or DEFAULT_NAMESPACE, match[2].lower())

@@ -16,7 +16,7 @@ from taskwheel_server.model.names import run_name, task_name
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import State
 from taskwheel_server.rpc.messages import WatchEventsResponse
-from taskwheel_server.rpc.run_message import run_message
+from taskwheel_server.rpc.run_message import put_run
 from taskwheel_server.rpc.task_message import task_message
 from taskwheel_server.rpc.times import put
 
@@ -59,7 +59,7 @@ def put_event(message: Any, event: Event) -> None:
         _put_failure(message.task_failed, event.run)
     else:
         _mask(event, event.run)
-        message.run_snapshot.CopyFrom(run_message(event.run, full=False))
+        put_run(message.run_snapshot, event.run, full=False)
 
 
 def _put_failure(message: Any, run: Run) -> None:

@@ -13,8 +13,6 @@ from taskwheel_server.wheel.commands import Lease
 from taskwheel_server.workers import Stop
 
 MAX_MESSAGE_BYTES = 3 * 1024 * 1024
-# Of an assignment without what is counted.
-_ASSIGNMENT_BYTES = 1_024
 
 
 class Outbox:
@@ -48,7 +46,7 @@ class Outbox:
     def assign(self, claimed: Iterable[Run]) -> None:
         """Have runs begun."""
         for run in claimed:
-            size = _size(run)
+            size = run.size()
             self._assignments.append((run, size))
             self._bytes += size
 
@@ -94,8 +92,3 @@ class Outbox:
                 message.cancellations.add(run=run_name(self._namespace, stop.uid), attempt=stop.attempt, reason=reason)
             self._stops.clear()
         return message.SerializeToString(), assigned
-
-
-def _size(run: Run) -> int:
-    texts = len(run.tags) + len(run.labels) + 2 * len(run.retry_for_runs)
-    return _ASSIGNMENT_BYTES + len(run.payload or b"") + texts

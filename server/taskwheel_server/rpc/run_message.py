@@ -32,20 +32,27 @@ _alike = attrgetter(*(column for column in RUN_COLUMNS if column not in _OWN))
 
 def run_message(run: Run, *, full: bool = True) -> TaskRun:
     """Return a run as a message; without payload, result and error.stack unless `full`."""
-    message = TaskRun(
-        name=run_name(run.namespace, run.uid),
-        uid=run.uid,
-        task=task_name(run.namespace, run.task_id),
-        task_uid=run.task_uid,
-        task_id=run.task_id,
-        handler=run.handler,
-        state=STATES[run.state],
-        attempt=run.attempt,
-        trigger=run.trigger,
-        priority=run.priority,
-        log_count=run.log_count,
-        root_run=run_name(run.namespace, run.root_run or run.uid),
-    )
+    message = TaskRun()
+    put_run(message, run, full=full)
+    return message
+
+
+def put_run(message: Any, run: Run, *, full: bool = True) -> None:
+    """Set an empty message to a run; without payload, result and error.stack unless `full`."""
+    message.name = run_name(run.namespace, run.uid)
+    message.uid = run.uid
+    message.task = task_name(run.namespace, run.task_id)
+    message.task_uid = run.task_uid
+    message.task_id = run.task_id
+    message.handler = run.handler
+    message.state = STATES[run.state]
+    message.attempt = run.attempt
+    message.trigger = run.trigger
+    message.root_run = run_name(run.namespace, run.root_run) if run.root_run else message.name
+    if run.priority:
+        message.priority = run.priority
+    if run.log_count:
+        message.log_count = run.log_count
     put(message.state_change_time, run.state_change_time)
     put(message.create_time, run.create_time)
     put(message.schedule_time, run.schedule_time)
@@ -61,7 +68,6 @@ def run_message(run: Run, *, full: bool = True) -> TaskRun:
         message.retry_for_runs.extend(run_name(run.namespace, uid) for uid in json.loads(run.retry_for_runs))
     if full and run.payload is not None:
         message.payload = run.payload
-    return message
 
 
 def put_basic(messages: Any, runs: Iterable[Run]) -> None:

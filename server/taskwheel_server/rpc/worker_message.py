@@ -12,7 +12,7 @@ from taskwheel_server.rpc.messages import AppendLogsRequest, LogEntry, RunResult
 from taskwheel_server.rpc.messages import Lease as LeaseMessage
 from taskwheel_server.rpc.messages import RunError as RunErrorMessage
 from taskwheel_server.rpc.opaque import Unstorable, canonical_struct, canonical_value
-from taskwheel_server.rpc.run_message import run_message
+from taskwheel_server.rpc.run_message import put_run
 from taskwheel_server.rpc.times import optional_microseconds, put
 from taskwheel_server.wheel.commands import Lease, LogLine, Renewal, Result
 
@@ -99,6 +99,6 @@ def _text(text: str) -> str:
 
 def put_assignment(message: Any, run: Run) -> None:
     """Set an Assignment message to a claimed run."""
-    message.run.CopyFrom(run_message(run))
+    put_run(message.run, run)
     message.lease_token = run.lease_token or ""
     put(message.lease_expire_time, run.lease_expire_time or 0)
