@@ -262,3 +262,16 @@ def test_retries_wait_through_a_restart(wheel: HandWheel) -> None:
     wheel.restart()
     wheel.advance(10 * SECOND)
     assert wheel.claim_one().attempt == 2
+
+
+@pytest.mark.parametrize("stored", ["not JSON", "[]", "5", '{"colour": "blue"}', '{"exponential": 5}'])
+def test_a_policy_that_cannot_be_read_ends_the_run_and_stops_nothing(wheel: HandWheel, stored: str) -> None:
+    wheel.task()
+    with wheel.store.write() as connection:
+        connection.exec_driver_sql("UPDATE tasks SET retry_policy = ?", (stored,))
+    failed, lost = wheel.started(), wheel.started()
+    wheel.run(schedule_time=START + LEASE)
+    assert wheel.fail(failed)
+    wheel.advance(LEASE)
+    assert wheel.state(lost) is State.FAILED
+    assert wheel.states() == ["FAILED", "FAILED", "READY"]

@@ -94,5 +94,9 @@ class Endings:
 
 @lru_cache(maxsize=1024)
 def load_policy(text: str) -> retry.RetryPolicy:
-    """Return the policy of a row's JSON text; '' is the default policy."""
-    return retry.RetryPolicy.from_dict(json.loads(text)) if text else retry.RetryPolicy()
+    """Return the policy of a row's JSON text; '' is the default policy, and so is what another version has written."""
+    try:
+        return retry.RetryPolicy.from_dict(json.loads(text)) if text else retry.RetryPolicy()
+    except (ValueError, TypeError, AttributeError):
+        # It must not keep the run, and with it every timer, from ending.
+        return retry.RetryPolicy()
