@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 # How many events one page looks through: when the filter lets few of them through, it ends early and the list goes on.
 SPAN = 100_000
-# Of an event without the snapshot of a task.
-_EVENT_BYTES = 1_000
+# Of an event without its snapshot.
+_EVENT_BYTES = 500
 _NEWEST_FIRST = (OrderBy("sequence", descending=True),)
 
 _task_uid = func.coalesce(events.c.task_uid, runs.c.task_uid)
@@ -118,7 +118,7 @@ def _read(
     size = 0
     for found in connection.execute(statement):
         event = event_of(tuple(found))
-        size += _EVENT_BYTES + len(event.detail or "")
+        size += _EVENT_BYTES + len(event.detail or "") + (event.run.size() if event.run else 0)
         if len(rows) == query.page_size or (rows and size > MAX_PAGE_BYTES):
             return rows, event.sequence
         rows.append(event)

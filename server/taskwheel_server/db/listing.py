@@ -124,4 +124,5 @@ class Listing(Generic[T]):
         return not isinstance(column, Column) or bool(column.nullable)
 
     def _size(self, row: tuple[Any, ...]) -> int:
-        return _ROW_BYTES + sum(len(row[self.columns.index(name)] or "") for name in self.sizes)
+        values = [row[self.columns.index(name)] or "" for name in self.sizes]
+        return _ROW_BYTES + sum(len(value.encode() if isinstance(value, str) else value) for value in values)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, fields
 
 from taskwheel_server.model.state import State, Trigger
 
+# Of a run without what `Run.size` measures: names and times, and short words.
+_FIXED_BYTES = 1_024
+
 
 @dataclass(slots=True)
 class Run:
@@ -63,6 +66,12 @@ class Run:
     lease_token: str | None = None
     lease_expire_time: int | None = None
     deadline: int | None = None
+
+    def size(self) -> int:
+        """Return about how many bytes it takes as a message; rather more than fewer."""
+        texts = (self.tags, self.labels, self.error_message, self.error_stack, self.state_reason, self.progress_message)
+        size = _FIXED_BYTES + len(self.payload or b"") + len(self.result or b"") + 2 * len(self.retry_for_runs)
+        return size + sum(len(text.encode()) for text in texts if text)
 
 
 RUN_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Run))

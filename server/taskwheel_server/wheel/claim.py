@@ -94,12 +94,12 @@ class Claims:
         )
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
-        size = len(run.payload or b"")
+        size = run.size()
         for _ in range(len(takers)):
             taker = takers[0]
             takers.rotate(-1)
             room = self._budget.get(taker, taker.budget)
-            # The first run always fits: the budget bounds a batch, a payload has a bound of its own.
+            # The first run always fits: the budget bounds a batch, what a run holds has bounds of its own.
             if self._credit[taker] > 0 and (size <= room or taker not in self._budget):
                 self._credit[taker] -= 1
                 self._budget[taker] = room - size

@@ -49,7 +49,7 @@ class Session:
 
     @property
     def budget(self) -> int:
-        """Bytes of payload it is given in one turn at most; the stream splits them into messages."""
+        """Bytes of runs it is given in one turn at most; the stream splits them into messages."""
         return 16 * MIB
 
 
@@ -80,7 +80,7 @@ class Demand:
 
     @property
     def budget(self) -> int:
-        """Bytes of payload it is given at most: they must fit one message."""
+        """Bytes of runs it is given at most: they must fit one message."""
         return 3 * MIB
 
 
