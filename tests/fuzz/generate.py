@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -60,7 +62,11 @@ class Generator:
             return [_with_surrogates(message.SerializeToString()) for message in messages]
         serialized = [message.SerializeToString() for message in messages]
         spoilt = draw.randrange(len(serialized))
-        serialized[spoilt] = mutilate(serialized[spoilt], draw)
+        if draw.random() < 0.005:
+            # A million elements of some field, each of them empty.
+            serialized[spoilt] += bytes((draw.randint(1, 15) << 3 | 2, 0)) * 1_000_000
+        else:
+            serialized[spoilt] = mutilate(serialized[spoilt], draw)
         return serialized
 
     def _introduce(self, messages: list[Any], draw: random.Random) -> None:
@@ -157,7 +163,9 @@ class Generator:
     def _spoil_list(self, values: Any, each: Field, draw: random.Random) -> None:
         match draw.randrange(4):
             case 0 if values:
-                values.extend(list(values) * draw.choice((1, 64, 1000)))
+                # What is nested too deeply cannot be copied.
+                with suppress(DecodeError):
+                    values.extend(list(values) * draw.choice((1, 64, 1000)))
             case 1:
                 del values[:]
             case 2 if each.type == MESSAGE:
