@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.fuzz import hostile
 from tests.fuzz.contract import MESSAGE, Field, is_map, is_output, is_required, new, resource
+from tests.fuzz.hostile_texts import SURROGATE, text
 
 DAY = 86_400
 # An instant long after any run of this test.
@@ -154,9 +155,9 @@ class Generator:
     def _spoil_map(self, entries: Any, draw: random.Random) -> None:
         match draw.randrange(3):
             case 0:
-                entries[hostile.text(draw, "")] = "value"
+                entries[text(draw, "")] = "value"
             case 1:
-                entries["key"] = hostile.text(draw, "")
+                entries["key"] = text(draw, "")
             case _:
                 entries.update({f"k{number}": "v" for number in range(draw.choice((64, 65, 2000)))})
 
@@ -180,7 +181,7 @@ class Generator:
             case Timestamp() | Duration():
                 message.seconds, message.nanos = draw.choice(hostile.SECONDS), draw.choice(hostile.NANOS)
             case FieldMask():
-                message.paths.append(hostile.text(draw, "paths"))
+                message.paths.append(text(draw, "paths"))
             case Struct():
                 hostile.spoil_struct(message, draw)
             case Value():
@@ -212,7 +213,7 @@ def _places(message: Any, depth: int = 0) -> Iterator[tuple[Any, Field]]:
 
 
 def _with_surrogates(serialized: bytes) -> bytes:
-    return serialized.replace(hostile.SURROGATE.encode(), b"\xed\xa0\x80")
+    return serialized.replace(SURROGATE.encode(), b"\xed\xa0\x80")
 
 
 _SNIPPETS: Sequence[bytes] = (
