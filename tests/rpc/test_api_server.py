@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untype
 from taskwheel.v1.admin_service_pb2 import GetServerInfoRequest
 from taskwheel.v1.task_service_pb2 import BatchRunTasksRequest, CreateTaskRequest, GetTaskRequest, RunTaskRequest
 from taskwheel_server.app import Server, Settings
+from taskwheel_server.rpc.backend import Backend
 from taskwheel_server.rpc.messages import service
 from taskwheel_server.rpc.server import PortInUse
 
@@ -45,11 +46,11 @@ def test_a_message_over_4_mib_is_refused(stubs):
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_fault_of_ours_is_internal_and_tells_nothing(server, stubs, refused, monkeypatch, capsys):
-    def broken():
+def test_a_fault_of_ours_is_internal_and_tells_nothing(stubs, refused, monkeypatch, capsys):
+    def broken(_):
         raise ValueError("the password is secret")
 
-    monkeypatch.setattr(server.server.wheel.clock, "now", broken)
+    monkeypatch.setattr(Backend, "now", broken)
     refusal = refused(stubs.admin.GetServerInfo, GetServerInfoRequest())
     monkeypatch.undo()
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
