@@ -197,6 +197,8 @@ def test_a_run_handed_back_while_it_is_to_be_cancelled_is_cancelled(wheel: HandW
     wheel.cancel(run)
     hand_back(wheel, lease_of(run))
     assert wheel.state(run) is State.CANCELLED
+    # What its worker still sends is not taken for the word that ended it.
+    assert writes(wheel, lease_of(run)) == LOST
 
 
 def test_a_lease_handed_back_twice_in_a_turn_is_handed_back_once(wheel: HandWheel) -> None:

@@ -117,6 +117,8 @@ def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
             continue
         held.add(lease)
         if run.state is State.CANCELLING:
+            # Without its token a result that still comes cannot be taken for an accepted one.
+            run.lease_token = None
             endings.cancel(run, run.state_reason or StateReason.CANCEL_REQUESTED)
             continue
         returned.append((run, turn.move(run, State.READY, StateReason.HANDED_BACK)))
