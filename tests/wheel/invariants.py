@@ -251,7 +251,8 @@ def _rest_problems(wheel: HandWheel, stored: Snapshot) -> Iterator[str]:
         *((task.next_time, task) for task in stored.tasks.values()),
         *((demand.deadline, demand) for demand in registry.demands),
     ]:
-        if instant is not None and (wake is None or wake > instant):
+        # After a tick that failed timers back off for a while.
+        if instant is not None and (wake is None or wake > max(instant, wheel.wheel._next_tick)):
             yield f"the wheel sleeps past {instant} (until {wake}): {what}"
     open_runs: defaultdict[str, list[Run]] = defaultdict(list)
     for run in stored.runs.values():

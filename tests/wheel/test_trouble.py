@@ -22,6 +22,7 @@ from taskwheel_server.wheel.commands import (
     ClaimRuns,
     CompleteRuns,
     CreateTask,
+    Lease,
     Result,
 )
 from taskwheel_server.wheel.mailbox import CAPACITY, TURN_ROWS, Mailbox
@@ -166,14 +167,22 @@ def test_a_turn_takes_at_most_its_rows_but_always_something(wheel: HandWheel) ->
     new = wheel.new_run("t")
     large = AdmitRuns(runs=[new] * (TURN_ROWS + 1))
     small = [AdmitRuns(runs=[new] * (TURN_ROWS // 2)) for _ in range(3)]
-    urgent = CompleteRuns(results=[])
-    for command in (large, *small, urgent):
+    for command in (large, *small):
         box.put(command)
-    assert box.take() == [urgent]
     assert box.take() == [large]
     assert [len(box.take()) for _ in range(3)] == [2, 1, 0]
     assert box.empty
     assert mailbox.CROWD < TURN_ROWS
+
+
+@pytest.mark.parametrize("weight", [1, TURN_ROWS // 2, TURN_ROWS])
+def test_urgent_commands_go_first_but_never_hold_back_the_others(wheel: HandWheel, weight: int) -> None:
+    box = Mailbox()
+    large = AdmitRuns(runs=[wheel.new_run("t")] * TURN_ROWS)
+    urgent = CompleteRuns(results=[Result(Lease("", 1, ""))] * weight)
+    box.put(large)
+    box.put(urgent)
+    assert box.take() == [urgent, large]
 
 
 # Files.
