@@ -148,7 +148,7 @@ def test_past_its_bound_the_mailbox_refuses_what_is_not_urgent(wheel: HandWheel)
     wheel.task()
     run = wheel.started()
     for _ in range(CAPACITY // 1000):
-        wheel.send(AdmitRuns(runs=[wheel.new_run()] * 1000))
+        wheel.send(AdmitRuns(runs=[wheel.new_run() for _ in range(1000)]))
     with pytest.raises(ResourceExhausted) as full:
         wheel.send(AdmitRuns(runs=[wheel.new_run()]))
     assert full.value.reason == "MAILBOX_FULL"

@@ -93,13 +93,16 @@ class Mailbox:
             self._lingering = False
 
     def take(self) -> list[Command]:
-        """Take a turn's worth of commands, urgent ones first; at least one if there is any."""
+        """Take a turn's worth of commands, urgent ones first; at least one of each kind if there is any."""
         taken: list[Command] = []
         rows = 0
         with self._condition:
             for queue in (self._urgent, self._normal):
-                while queue and (not taken or rows + queue[0].weight <= TURN_ROWS):
+                # Whatever it weighs: else a steady trickle of urgent ones would hold back a large one for ever.
+                first = True
+                while queue and (first or rows + queue[0].weight <= TURN_ROWS):
                     rows += queue[0].weight
                     taken.append(queue.popleft())
+                    first = False
             self._rows -= rows
         return taken
