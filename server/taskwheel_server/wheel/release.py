@@ -23,12 +23,12 @@ def release_held(turn: Turn) -> None:
     """
     tasks.add_running(turn.connection, {uid: -count for uid, count in turn.vacated.items()})
     turn.vacated.clear()
-    eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
-    if not eased:
+    turn.eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
+    if not turn.eased:
         return
-    owners = tasks.by_uid(turn.connection, eased)
+    owners = tasks.by_uid(turn.connection, turn.eased)
     moves: list[tuple[Run, State]] = []
-    for uid in sorted(eased):
+    for uid in sorted(turn.eased):
         task = owners.get(uid)
         if not runs.has_open(turn.connection, uid):
             queued = runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import events, namespaces, runs, tasks
@@ -13,16 +14,22 @@ from taskwheel_server.wheel.turn import SLICE
 if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
 
+# How many log lines go in a slice: those of one run may be hundreds of thousands.
+MAX_LINES = 10_000
+
 
 def sweep(turn: Turn) -> None:
     """Delete a slice of what is past retention and cancel a slice of a deleted task's pending runs."""
     horizon = turn.now - turn.settings.retention
     for namespace in namespaces.names(turn.connection):
         turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE
-    expired = runs.expired(turn.connection, horizon, SLICE)
-    turn.unfinished |= len(expired) == SLICE
+    found = runs.expired(turn.connection, horizon, SLICE)
+    lines = list(accumulate(count for *_, count in found))
+    # One run at least, whatever it has logged.
+    expired = [run for run, total in zip(found, lines, strict=True) if run is found[0] or total <= MAX_LINES]
+    turn.unfinished |= len(found) == SLICE or len(expired) < len(found)
     runs.unindex_labels(
-        turn.connection, (owned for uid, tags, labels in expired for owned in owned_labels(uid, tags, labels))
+        turn.connection, (owned for uid, tags, labels, _ in expired for owned in owned_labels(uid, tags, labels))
     )
     runs.delete(turn.connection, [uid for uid, *_ in expired])
     _sweep_deleted_task(turn)
