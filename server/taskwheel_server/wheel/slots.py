@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 # A slot met later than this was missed (design: the misfire policy then decides).
 MISSED_AFTER = MINUTE
+# The slots that 64 schedules of one second each can have in that time.
+MAX_TIMELY = 64 * 61
+# How many runs one turn starts, but for the last task's: the other tasks follow in the next one.
+MAX_FRESH = 2_000
 
 
 def next_time(task: Task, after: int) -> int | None:
@@ -60,6 +64,9 @@ def tick_tasks(turn: Turn) -> None:
     fresh: list[Run] = []
     advanced: list[tuple[int | None, str]] = []
     for task in due:
+        if len(fresh) >= MAX_FRESH:
+            turn.unfinished = True
+            break
         try:
             fresh += _due_runs(turn, task)
             advanced.append((next_time(task, turn.now), task.uid))
@@ -85,7 +92,7 @@ def _due_runs(turn: Turn, task: Task) -> list[Run]:
     overlap = Overlap(turn, task, task.overlap_policy)
     fresh = _missed(turn, task, overlap, first, on_time - 1) if first < on_time else []
     timely = schedule.slots_between(
-        schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=SLICE
+        schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=MAX_TIMELY
     )
     return fresh + [overlap.enter(slot_run(turn, task, slot, Trigger.SCHEDULE)) for slot in timely]
 
@@ -105,7 +112,7 @@ def _missed(turn: Turn, task: Task, overlap: Overlap, first: int, last: int) -> 
     if skipped := schedule.count_slots(schedules, first - 1, until, anchor=anchor, seed=seed):
         [newest] = schedule.newest_slots(schedules, first - 1, until, anchor=anchor, seed=seed, limit=1)
         run = slot_run(turn, task, newest, Trigger.SCHEDULE)
-        run.first_scheduled_time, run.skipped_count = first, skipped
+        run.first_scheduled_time, run.skipped_count = first if skipped > 1 else None, skipped
         fresh.append(_skip(run, StateReason.MISSED, turn.now))
     return fresh + [overlap.enter(slot_run(turn, task, slot, Trigger.CATCH_UP)) for slot in caught_up]
 
@@ -188,7 +195,7 @@ class Overlap:
     def _clear(self) -> None:
         """Cancel what the task has under way; stay busy while anything still runs."""
         if self._last:
-            _skip(self._last, StateReason.OVERLAP_CANCELLED, self._turn.now)
+            _skip(self._last, StateReason.OVERLAP_SKIPPED, self._turn.now)
         endings = Endings(self._turn)
         asked: list[tuple[Run, State]] = []
         self._busy = False
