@@ -84,7 +84,7 @@ tasks = Table(
 _live = text("delete_time IS NULL")
 Index("tasks_task_id", tasks.c.namespace, tasks.c.task_id, unique=True, sqlite_where=_live, postgresql_where=_live)
 _due = text("next_time IS NOT NULL")
-Index("tasks_next_time", tasks.c.next_time, sqlite_where=_due, postgresql_where=_due)
+Index("tasks_next_time", tasks.c.next_time, tasks.c.uid, sqlite_where=_due, postgresql_where=_due)
 _dead = text("delete_time IS NOT NULL")
 Index("tasks_deleted", tasks.c.delete_time, sqlite_where=_dead, postgresql_where=_dead)
 _requested = text("request_id IS NOT NULL")

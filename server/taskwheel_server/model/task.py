@@ -68,7 +68,7 @@ TASK_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Task))
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run of a task, read from the runs: its uid and when it started, µs (None while pending)."""
+    """The newest run of a task, read from the runs: its uid and when it was created, µs."""
 
     uid: str
     time: int
