@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
     from taskwheel_server.workers import Taker
 
-# Payloads are up to 1 MiB each.
+# Of all handlers together: payloads are up to 1 MiB each.
 READ_AHEAD = 32
 
 
@@ -54,7 +54,8 @@ class Claims:
         wanted = {(taker.namespace, handler) for taker in self._credit for handler in taker.handlers}
         queues = {pair: self._queue_of(*pair) for pair in sorted(wanted & turn.registry.maybe_ready)}
         credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
-        rows = [runs.ready(turn.connection, *pair, SLICE, min(credit, READ_AHEAD)) for pair in queues]
+        ahead = max(min(credit, READ_AHEAD // max(len(queues), 1)), 1)
+        rows = [runs.ready(turn.connection, *pair, SLICE, ahead) for pair in queues]
         started: list[Run] = []
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
