@@ -155,8 +155,7 @@ class WorkerStream:
         self._clogged = False
         if not (self._draining or self._left):
             self._session.draining = False
-            # To be attached once more is no more than to be looked at once more.
-            submit_unattended(self._wheel, Attach(session=self._session))
+            self._wheel.wake()
 
     async def _write(self, message: bytes) -> None:
         try:

@@ -81,7 +81,7 @@ class Wheel:
         # When the turn under way began, by the monotonic clock in seconds: for the watchdog.
         self.turn_began: float | None = None
         self._recover()
-        self.clock.on_change(self._mailbox.wake)
+        self.clock.on_change(self.wake)
 
     def _recover(self) -> None:
         with self._store.write() as connection:
@@ -109,6 +109,10 @@ class Wheel:
         ticket = command.ticket = asyncio.get_running_loop().create_future()
         self._mailbox.put(command)
         return ticket
+
+    def wake(self) -> None:
+        """Have the next turn begin now: a stream that was draining has room again. From any thread."""
+        self._mailbox.wake()
 
     @property
     def busy(self) -> bool:
