@@ -30,6 +30,7 @@ class _Page:
     """Entries of a run, and how it stood before they were read: if it was done then, no more will come."""
 
     response: StreamTaskRunLogsResponse
+    log_count: int
     done: bool
     retried_by_run: str | None
 
@@ -56,6 +57,8 @@ async def stream_task_run_logs(
                     after = page.response.entries[-1].sequence
                     yield page.response
                     continue
+                # What lies below the least level is not looked through again.
+                after = max(after, page.log_count)
                 try:
                     await signal.wait()
                 except Unavailable as error:
@@ -76,7 +79,12 @@ def _read(connection: Connection, ref: RunRef, after: int, min_level: int) -> _P
             break
         _put_entry(response.entries.add(), entry, ref.namespace)
     # A run whose time of retention has come meanwhile is as good as done.
-    return _Page(response, run is None or run.state.done, run.retried_by_run if run else None)
+    return _Page(
+        response,
+        run.log_count if run else 0,
+        run is None or run.state.done,
+        run.retried_by_run if run else None,
+    )
 
 
 def _put_entry(message: Any, entry: LogEntry, namespace: str) -> None:
