@@ -46,11 +46,17 @@ class Stream:
         call = self._transport.workers.Work(metadata=self._transport.metadata())
         self._outbox.restore()
         writing = asyncio.create_task(self._write(call))
+        # A stream on which nothing is sent any more would go on to take runs and let their leases end.
+        writing.add_done_callback(lambda _: call.cancel())
         try:
             async for response in call:
                 self._receive(response)
         except grpc.aio.AioRpcError as failed:
             raise from_grpc(failed) from None
+        except asyncio.CancelledError:
+            # Asked of us, or how the call tells that the writer has ended it.
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
         finally:
             call.cancel()
             for task in (writing, self._renewing):
@@ -96,7 +102,6 @@ class Stream:
                     await self._outbox.changed()
             await call.done_writing()
             await asyncio.sleep(_LAST_WORD)
-            call.cancel()
 
     @property
     def _finished(self) -> bool:
