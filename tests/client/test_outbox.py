@@ -126,8 +126,10 @@ async def test_log_text_is_cut_and_fields_that_do_not_fit_are_left_out(outbox):
     run.log.info("ä" * 2**16)
     run.log.info("short", blob="x" * 2**16)
     run.log.info("odd", when=object, number=2**60)
+    run.log.info("ä" * 2**15, blob="y")
     entries = outbox.frame().logs[0].entries
     assert len(entries[0].message.encode()) == 2**16
     assert not entries[1].HasField("fields")
     assert entries[2].fields["number"] == str(2**60)
+    assert not entries[3].HasField("fields")
     assert all(entry.ByteSize() <= 2**16 + 100 for entry in entries)

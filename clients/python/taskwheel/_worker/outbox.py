@@ -138,8 +138,8 @@ class Outbox:
     def _renewal_frame(self) -> WorkRequest:
         request = WorkRequest()
         while self._renewals and len(request.renewals) < _MAX_ITEMS:
-            name = next(iter(self._renewals))
-            run = self._renewals.pop(name)
+            # In one step: threads add to it meanwhile.
+            name, run = self._renewals.popitem()
             self._progressed.pop(name, None)
             request.renewals.add(run=name, attempt=run.attempt, lease_token=run.lease_token, progress=run.progressed)
         return request

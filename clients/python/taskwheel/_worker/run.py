@@ -135,7 +135,7 @@ class Run:
                 entry.fields.CopyFrom(to_struct(fields))
             except UnsupportedValue:
                 entry.fields.CopyFrom(to_struct({name: clip(str(value), _MAX_ENTRY) for name, value in fields.items()}))
-            if len(entry.message) + entry.fields.ByteSize() > _MAX_ENTRY:
+            if len(entry.message.encode()) + entry.fields.ByteSize() > _MAX_ENTRY:
                 entry.ClearField("fields")
         self._outbox.put(self, entry)
 
