@@ -165,7 +165,8 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseTask(self, request, context):
-        """Stops the schedules of a task. Its runs go on, and RunTask works. A paused task stays as it is.
+        """Stops the schedules of a task. Its runs go on, and RunTask works. A paused task stays as it is, but
+        for a reason that differs from its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
