@@ -10,6 +10,7 @@ from taskwheel_server.clock import DAY, HOUR, MINUTE, SECOND
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State
 from taskwheel_server.schedule import Schedule
+from taskwheel_server.wheel import slots
 from taskwheel_server.wheel.commands import CreateTask
 from tests.wheel.handwheel import START, HandWheel
 
@@ -252,3 +253,31 @@ def test_overlapping_catch_up_runs_follow_the_overlap_policy(wheel: HandWheel) -
     states: list[Run] = [run for run in wheel.runs() if run.state is not State.SKIPPED]
     assert len(states) == 1
     assert minutes(states[0].scheduled_time) == 1
+
+
+def test_one_slot_missed_alone_is_no_range(wheel: HandWheel) -> None:
+    wheel.task(schedules=EVERY_MINUTE, misfire_mode=MisfireMode.SKIP)
+    wheel.advance(2 * MINUTE + SECOND)
+    [skipped] = [run for run in wheel.runs() if run.state is State.SKIPPED]
+    assert (minutes(skipped.scheduled_time), skipped.first_scheduled_time, skipped.skipped_count) == (1, None, 1)
+
+
+def test_a_turn_starts_a_bounded_number_of_runs_whatever_was_missed(
+    wheel: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "MAX_FRESH", 10)
+    for task_id in "abc":
+        wheel.task(task_id, schedules=EVERY_MINUTE, misfire_mode=MisfireMode.RUN_ALL)
+    wheel.clock.advance(10 * MINUTE)
+    wheel.turn()
+    assert len(wheel.runs()) == 10
+    wheel.settle()
+    assert len(wheel.runs()) == 30
+
+
+def test_no_slot_of_the_last_minute_is_left_out_however_dense(wheel: HandWheel) -> None:
+    schedules = [Schedule(interval=SECOND, start_time=START + index * 1000) for index in range(64)]
+    wheel.task(schedules=schedules)
+    wheel.clock.advance(20 * SECOND)
+    wheel.settle()
+    assert len(wheel.runs()) == 64 * 20

@@ -11,6 +11,7 @@ from taskwheel_server.model.event import LogLevel
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import State
 from taskwheel_server.retry import FixedDelays, RetryPolicy
+from taskwheel_server.wheel import sweep
 from taskwheel_server.wheel.commands import AppendLogs, LogLine, ReleaseRuns
 from taskwheel_server.wheel.logs import MAX_RUN_LOG_BYTES
 from tests.wheel.handwheel import RETENTION, START, HandWheel, lease_of
@@ -23,6 +24,23 @@ def line(message: str = "hello", time: int | None = None) -> LogLine:
 def append(wheel: HandWheel, run: Run, *lines: LogLine) -> bool:
     [held] = wheel.call(AppendLogs(batches=[(lease_of(run), list(lines))]))
     return bool(held)
+
+
+def test_a_slice_of_the_sweep_has_a_bounded_number_of_log_lines(
+    wheel: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "MAX_LINES", 3)
+    wheel.task()
+    for lines in (5, 1, 2, 1):
+        run = wheel.started()
+        append(wheel, run, *[line()] * lines)
+        wheel.succeed(run)
+    wheel.clock.advance(RETENTION + MINUTE)
+    left = [len(wheel.runs())]
+    while wheel.wheel.busy:
+        wheel.turn()
+        left.append(len(wheel.runs()))
+    assert [count for index, count in enumerate(left) if index == 0 or count != left[index - 1]] == [4, 3, 1, 0]
 
 
 def test_a_run_goes_with_all_that_is_its_own(wheel: HandWheel) -> None:
