@@ -54,10 +54,14 @@ def _slots(task: Task, start: int, end: int) -> list[int]:
     """Return the slots in [start, end)."""
     if not task.schedules:
         raise FailedPrecondition("NO_SCHEDULES", "the task has no schedules: there are no slots to backfill")
-    schedules = schedule.load(task.schedules)
     try:
         slots = schedule.slots_between(
-            schedules, start - 1, end - 1, anchor=task.anchor_time, seed=task.uid, limit=MAX_SLOTS + 1
+            schedule.load(task.schedules),
+            start - 1,
+            end - 1,
+            anchor=task.anchor_time,
+            seed=task.uid,
+            limit=MAX_SLOTS + 1,
         )
     except schedule.InvalidSchedule as error:
         raise unreadable(error) from None

@@ -11,12 +11,12 @@ from taskwheel_server.model.names import run_name, task_name
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy
 from taskwheel_server.model.task import DEFAULT_CATCHUP_WINDOW, DEFAULT_MAX_CATCHUP_RUNS, LastRun
 from taskwheel_server.model.task import Task as TaskRow
-from taskwheel_server.retry import RetryPolicy
 from taskwheel_server.rpc.messages import Task
 from taskwheel_server.rpc.opaque import struct_of
 from taskwheel_server.rpc.retry_message import put_retry_policy, read_retry_policy
 from taskwheel_server.rpc.schedule_message import put_schedule, read_schedule
 from taskwheel_server.rpc.times import optional_microseconds, put
+from taskwheel_server.wheel.ending import load_policy
 
 _PATH = "task."
 
@@ -41,10 +41,10 @@ def task_message(task: TaskRow, last_run: LastRun | None = None) -> Task:
     put(message.misfire_policy.catchup_window, task.catchup_window)
     put(message.create_time, task.create_time)
     put(message.update_time, task.update_time)
-    for each in schedule.load(task.schedules):
+    for each in _readable(task.schedules):
         put_schedule(message.schedules.add(), each)
     if task.retry_policy:
-        put_retry_policy(message.retry_policy, RetryPolicy.from_dict(json.loads(task.retry_policy)))
+        put_retry_policy(message.retry_policy, load_policy(task.retry_policy))
     if task.payload is not None:
         message.payload = task.payload
     if task.tags:
@@ -57,6 +57,14 @@ def task_message(task: TaskRow, last_run: LastRun | None = None) -> Task:
         message.last_run = run_name(task.namespace, last_run.uid)
         put(message.last_run_time, last_run.time)
     return message
+
+
+def _readable(schedules: str) -> tuple[schedule.Schedule, ...]:
+    """Return the schedules of a row; none if another version wrote them: one task must not break a list or a stream."""
+    try:
+        return schedule.load(schedules)
+    except schedule.InvalidSchedule:
+        return ()
 
 
 def _put_who(message: Any, task: TaskRow) -> None:
@@ -117,7 +125,7 @@ def task_fields(message: Any, *, now: int, known: str = "") -> dict[str, Any]:
 
 
 def _schedules(message: Any, now: int, known: str) -> str:
-    before = schedule.load(known)
+    before = _readable(known)
     read = []
     for index, each in enumerate(message.schedules):
         path = f"task.schedules[{index}]"

@@ -15,7 +15,7 @@ from taskwheel_server.rpc.backfill import read_backfill, slot_message
 from taskwheel_server.rpc.dry_run import would_admit, would_create, would_update
 from taskwheel_server.rpc.endpoint import Context
 from taskwheel_server.rpc.listing import read_query
-from taskwheel_server.rpc.masks import masked
+from taskwheel_server.rpc.masks import EVERYTHING, masked
 from taskwheel_server.rpc.messages import (
     BackfillTaskRequest,
     BackfillTaskResponse,
@@ -106,6 +106,12 @@ class TaskService:
         wanted = masked(task_message(task), request.task, request.update_mask.paths)
         fields = task_fields(wanted, now=self._backend.now(), known=task.schedules)
         changes = {name: value for name, value in fields.items() if value != getattr(task, name)}
+        named = {path.partition(".")[0] for path in request.update_mask.paths}
+        named = named or {field.name for field, _ in request.task.ListFields()}
+        if EVERYTHING not in named:
+            # What another version wrote is not shown, and must not be lost because of that.
+            for name in {"schedules", "retry_policy"} - named:
+                changes.pop(name, None)
         ref = TaskRef(task.namespace, uid=task.uid)
         return commands.UpdateTask(ref, changes, etag=task.etag, actor=ANONYMOUS)
 

@@ -72,6 +72,9 @@ class Schedule:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the schedule that `to_dict` answered `values` for."""
+        for name, value in values.items():
+            if not isinstance(value, str if name in {"cron", "time_zone"} else int):
+                raise TypeError(name)
         return cls(
             **{
                 **values,
@@ -89,5 +92,12 @@ def dump(schedules: Iterable[Schedule]) -> str:
 
 @lru_cache(maxsize=4096)
 def load(text: str) -> tuple[Schedule, ...]:
-    """Return the schedules that `dump` wrote."""
-    return tuple(Schedule.from_dict(values) for values in json.loads(text)) if text else ()
+    """Return the schedules that `dump` wrote.
+
+    Raises:
+        InvalidSchedule: it was a version that knew more, or less.
+    """
+    try:
+        return tuple(Schedule.from_dict(values) for values in json.loads(text)) if text else ()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidSchedule("schedules", "they cannot be read") from error

@@ -44,14 +44,9 @@ def load_schedules(text: str) -> tuple[schedule.Schedule, ...]:
     Raises:
         InvalidSchedule: they cannot be read, or are impossible.
     """
-    try:
-        schedules = schedule.load(text)
-        for item in schedules:
-            schedule.check(item, now=None)
-    except schedule.InvalidSchedule:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:
-        raise schedule.InvalidSchedule("schedules", "they cannot be read") from error
+    schedules = schedule.load(text)
+    for item in schedules:
+        schedule.check(item, now=None)
     return schedules
 
 
