@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import taskwheel
-from taskwheel.cli.options import Address, Filter, Format, Limit, Output
+from taskwheel.cli.options import Address, EventFilter, Format, Limit, Output
 from taskwheel.cli.output import event_line, stream
 
 
@@ -17,7 +17,7 @@ def events(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they happen.")] = False,
     after: Annotated[int | None, typer.Option(min=0, help="Begin after this sequence; 0: with the oldest.")] = None,
-    filter: Filter = "",
+    filter: EventFilter = "",
     limit: Limit = 50,
     address: Address = None,
     output: Output = Format.table,

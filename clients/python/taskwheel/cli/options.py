@@ -35,8 +35,11 @@ Payload = Annotated[
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label; may be repeated.")]
-Filter = Annotated[str, typer.Option(help="An AIP-160 filter, such as: state = FAILED AND task = nightly")]
-OrderBy = Annotated[str, typer.Option(help="Fields to order by, such as: end_time desc")]
+RunFilter = Annotated[str, typer.Option(help="An AIP-160 filter, such as: state = FAILED AND task = nightly")]
+TaskFilter = Annotated[str, typer.Option(help='An AIP-160 filter, such as: state = PAUSED AND tags:"reports"')]
+EventFilter = Annotated[str, typer.Option(help="An AIP-160 filter, such as: type = run_failed AND task = nightly")]
+RunOrder = Annotated[str, typer.Option(help="Fields to order by, such as: end_time desc")]
+TaskOrder = Annotated[str, typer.Option(help="Fields to order by, such as: next_run_time")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to print at most.")]
 Instant = Annotated[
     datetime | None, typer.Option(parser=values.instant, metavar="TIME", help="ISO 8601 with a zone, or +10m.")

@@ -91,7 +91,9 @@ RUN_COLUMNS: dict[str, Callable[[TaskRun], str]] = {
     "TRIGGER": lambda run: run.trigger,
     "ATTEMPT": lambda run: str(run.attempt),
     "CREATED": lambda run: moment(run.create_time),
-    "TOOK": lambda run: str(run.end_time - run.start_time) if run.start_time and run.end_time else "",
+    "TOOK": lambda run: (
+        f"{(run.end_time - run.start_time).total_seconds():.3f} s" if run.start_time and run.end_time else ""
+    ),
     "REASON": lambda run: run.error.name if run.error else run.state_reason,
 }
 
@@ -108,8 +110,9 @@ def schedule_text(schedule: Any) -> str:
 
 def event_line(event: Event) -> str:
     """An event on one line."""
-    about = event.run or event.task
-    return f"{event.sequence:>8}  {moment(event.time)}  {event.type:<16} {about.partition('/')[2].partition('/')[2]}"
+    about = (event.run or event.task).partition("/")[2].partition("/")[2]
+    task = f"  {event.run_snapshot.task_id}" if event.run_snapshot else ""
+    return f"{event.sequence:>8}  {moment(event.time)}  {event.type:<16} {about}{task}"
 
 
 def log_line(entry: LogEntry) -> str:
@@ -131,6 +134,8 @@ def _attributes(view: View) -> list[str]:
 
 
 def _told(value: Any) -> str:
+    from google.protobuf.json_format import MessageToDict
+
     from taskwheel._views import View
 
     if value is None or value is False or value in ("", [], {}):
@@ -143,14 +148,22 @@ def _told(value: Any) -> str:
         return "; ".join(schedule_text(item) if hasattr(item, "cron") else str(item) for item in value)
     if isinstance(value, str | timedelta | bool):
         return str(value)
-    return str(value).strip() if hasattr(value, "DESCRIPTOR") else compact(value)
+    if isinstance(value, float):
+        value = round(value, 4)
+    return compact(MessageToDict(value) if hasattr(value, "DESCRIPTOR") else value)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, header: bool = True) -> None:
-    from rich.table import Table
+    """Columns as wide as what is in them, whatever the terminal's width: a name that is cut is no name."""
+    from rich.cells import cell_len
     from rich.text import Text
 
-    table = Table(*heads, box=None, pad_edge=False, show_header=header, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    console().print(table)
+    lines = [[Text(head, style="bold") for head in heads]] if header else []
+    lines += [[Text(cell, style=_STYLES.get(cell, "")) for cell in row] for row in rows]
+    widths = [max(cell_len(cell.plain) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        whole = Text("  ").join(
+            cell + Text(" " * (width - cell_len(cell.plain))) for cell, width in zip(line, widths, strict=True)
+        )
+        whole.rstrip()
+        console().print(whole)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import taskwheel
-from taskwheel.cli.options import Address, Filter, Format, Limit, OrderBy, Output, RunName
+from taskwheel.cli.options import Address, Format, Limit, Output, RunFilter, RunName, RunOrder
 from taskwheel.cli.output import RUN_COLUMNS, log_line, show, show_all, stream
 from taskwheel.cli.task_run import finish
 
@@ -56,8 +56,8 @@ def list_(
     *,
     task: Annotated[str, typer.Option(help="Only runs of this task.")] = "",
     state: Annotated[State | None, typer.Option(help="Only runs in this state.")] = None,
-    filter: Filter = "",
-    order_by: OrderBy = "",
+    filter: RunFilter = "",
+    order_by: RunOrder = "",
     limit: Limit = 50,
     address: Address = None,
     output: Output = Format.table,

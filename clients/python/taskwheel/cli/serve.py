@@ -12,18 +12,30 @@ def serve(
     *,
     listen: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Where to listen; port 0: any free one.  [default: 127.0.0.1:7420]"),
+        typer.Option(
+            envvar="TASKWHEEL_LISTEN",
+            metavar="HOST:PORT",
+            help="Where to listen; port 0: any free one.  [default: 127.0.0.1:7420]",
+        ),
     ] = None,
     database_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where everything is kept.  [default: sqlite:///taskwheel.db]"),
+        typer.Option(
+            envvar="TASKWHEEL_DATABASE_URL",
+            metavar="URL",
+            help="Where everything is kept.  [default: sqlite:///taskwheel.db]",
+        ),
     ] = None,
     lease: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="How long a worker holds a run unless it renews.  [default: 30s]"),
+        typer.Option(
+            envvar="TASKWHEEL_LEASE",
+            metavar="DURATION",
+            help="How long a worker holds a run unless it renews.  [default: 30s]",
+        ),
     ] = None,
 ) -> None:
-    """Serve the API until SIGTERM. The variables are TASKWHEEL_LISTEN, TASKWHEEL_DATABASE_URL and TASKWHEEL_LEASE."""
+    """Serve the API until SIGTERM or Ctrl-C."""
     try:
         from taskwheel_server.app.serve import serve as run_server
         from taskwheel_server.app.settings import Settings

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import taskwheel
-from taskwheel.cli.options import Address, Filter, Format, Instant, Limit, OrderBy, Output, TaskName
+from taskwheel.cli.options import Address, Format, Instant, Limit, Output, TaskFilter, TaskName, TaskOrder
 from taskwheel.cli.output import RUN_COLUMNS, TASK_COLUMNS, console, moment, show, show_all
 
 
@@ -26,8 +26,8 @@ def get(name: TaskName, *, address: Address = None, output: Output = Format.tabl
 
 def list_(
     *,
-    filter: Filter = "",
-    order_by: OrderBy = "",
+    filter: TaskFilter = "",
+    order_by: TaskOrder = "",
     limit: Limit = 50,
     address: Address = None,
     output: Output = Format.table,
