@@ -60,6 +60,25 @@ def test_following_a_log_goes_on_where_it_broke(client, far, proxy, start):
     assert [entry.sequence for entry in entries] == [3]
 
 
+def test_following_a_log_that_has_no_entry_yet_outlives_an_outage(client, far, proxy):
+    client.create_task("wait", handler="wait")
+    run = client.task("wait").run()
+    ended = threading.Event()
+
+    def follow() -> None:
+        assert not list(far.follow_logs(run))
+        ended.set()
+
+    threading.Thread(target=follow, daemon=True).start()
+    assert not ended.wait(1)
+    proxy.refusing = True
+    proxy.cut()
+    assert not ended.wait(1)
+    proxy.refusing = False
+    client.cancel(run)
+    assert ended.wait(15)
+
+
 def test_waiting_goes_on_through_a_break(client, far, proxy, start):
     client.create_task("a", handler="a")
     run = client.task("a").run()

@@ -41,11 +41,18 @@ _RETRY = {
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
 
-# Work is left out: a worker takes a broken stream up again itself.
+# Streams are left out: they are taken up again where they ended, by `_follow` and by the worker. gRPC would repeat one
+# that has no answer yet, and hang once its tries are used up.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {"name": [{}], "retryPolicy": _RETRY},
-        {"name": [{"service": "taskwheel.v1.WorkerService", "method": "Work"}]},
+        {
+            "name": [
+                {"service": "taskwheel.v1.EventService", "method": "WatchEvents"},
+                {"service": "taskwheel.v1.TaskRunService", "method": "StreamTaskRunLogs"},
+                {"service": "taskwheel.v1.WorkerService", "method": "Work"},
+            ]
+        },
     ]
 }
 
