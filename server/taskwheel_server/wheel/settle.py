@@ -10,6 +10,7 @@ from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import LEASED, State, StateReason
 from taskwheel_server.model.uid import time_of
+from taskwheel_server.wheel.admit import start_limit
 from taskwheel_server.wheel.commands import Renewed
 from taskwheel_server.wheel.ending import Endings
 from taskwheel_server.wheel.turn import StaleTurn
@@ -122,8 +123,7 @@ def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
             continue
         returned.append((run, turn.move(run, State.READY, StateReason.HANDED_BACK)))
         run.start_time = run.worker = run.lease_token = run.lease_expire_time = None
-        # It has met its start deadline once; the time to start again begins anew.
-        run.deadline = turn.now + run.start_deadline if run.start_deadline else None
+        run.deadline = start_limit(run)
         turn.registry.maybe_ready.add((run.namespace, run.handler))
         turn.emit_run(EventType.RUN_PENDING, run)
     if runs.write_handed_back(turn.connection, returned) != len(returned):
