@@ -83,7 +83,7 @@ class Store:
         # Kept from turn to turn: to check it out and in costs as much as a statement. Not kept after a failure.
         self._connection = None
         try:
-            with connection.begin():
+            with dialect.transaction(connection):
                 yield connection
         except (OperationalError, *dialect.FAILURES) as error:
             connection.close()
