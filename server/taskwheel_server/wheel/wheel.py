@@ -134,7 +134,8 @@ class Wheel:
         taken = self._mailbox.take()
         self._crowd = len(taken)
         self._unfinished = False
-        self._carry_out(taken, tick=self.clock.now() >= self._next_tick)
+        now = self.clock.now()
+        self._carry_out(taken, tick=now >= self._next_tick and self._next_time is not None and now >= self._next_time)
         if self.clock.now() >= self._next_sweep:
             self._sweep()
         self.turn_began = None
