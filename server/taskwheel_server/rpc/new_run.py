@@ -32,8 +32,8 @@ def read_new_run(request: Any, uid: str, path: str = "") -> NewRun:
         payload=struct_of(request, "payload", path),
         priority=request.priority if request.HasField("priority") else None,
         schedule_time=optional_microseconds(request, "schedule_time", path),
-        tags=tuple(request.tags),
-        labels=dict(request.labels),
+        tags=tuple(request.tags) if request.tags else (),
+        labels=dict(request.labels) if request.labels else {},
         request_id=request.request_id or None,
         creator_application=ANONYMOUS,
     )
@@ -61,11 +61,12 @@ def read_new_runs(request: Any, namespace: str, minter: Minter) -> list[NewRun]:
         InvalidArgument: a field is at fault, an item of another namespace, or to be validated only.
     """
     runs = []
-    for index, item in enumerate(request.requests):
+    items = request.requests
+    for index, (item, uid) in enumerate(zip(items, minter.mint_many(len(items)), strict=True)):
         path = f"requests[{index}]."
         if item.validate_only:
             raise InvalidArgument(f"{path}validate_only", "is not allowed in a batch")
-        run = read_new_run(item, minter.mint(), path)
+        run = read_new_run(item, uid, path)
         if run.task.namespace != namespace:
             raise InvalidArgument(f"{path}name", "must be of the namespace in parent")
         runs.append(run)
