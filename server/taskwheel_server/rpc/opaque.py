@@ -41,7 +41,7 @@ def canonical_struct(data: bytes) -> bytes:
 
 def canonical_value(data: bytes) -> bytes:
     """Return a serialized Value in canonical form, null where it has no kind. Raises Unstorable."""
-    return _canonical(Value, data, _VALUE_IN_2) or NULL
+    return data if data == NULL else _canonical(Value, data, _VALUE_IN_2) or NULL
 
 
 def struct_of(message: Any, name: str, path: str = "") -> bytes | None:
@@ -73,7 +73,7 @@ def _canonical(kind: type[Struct | Value], data: bytes, tags: tuple[bytes, ...])
     except DecodeError:
         raise Unstorable(f"is not a JSON value in protobuf, or more than {MAX_DEPTH} levels deep") from None
     canonical = value.SerializeToString(deterministic=True)
-    if _MAYBE_NOT_FINITE.search(canonical) and not _finite(value):
+    if (b"\x7f" in canonical or b"\xff" in canonical) and _MAYBE_NOT_FINITE.search(canonical) and not _finite(value):
         raise Unstorable("holds NaN or an infinity, which JSON does not have")
     return canonical
 
