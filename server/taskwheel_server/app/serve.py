@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Coroutine
@@ -14,6 +15,9 @@ from taskwheel_server.app.server import Server
 from taskwheel_server.app.settings import Settings
 from taskwheel_server.errors import TaskwheelError
 from taskwheel_server.rpc.server import PortInUse
+
+# Objects that pile up before cycles are looked for: several turns' worth.
+GARBAGE = 50_000
 
 _log = structlog.get_logger()
 
@@ -42,6 +46,10 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with Server(settings):
+        # What start-up made stays; what turns make goes by itself. Without this a tenth of the time is spent looking.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         await stop.wait()
