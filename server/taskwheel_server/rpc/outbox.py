@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from taskwheel_server.model.names import run_name
 from taskwheel_server.model.run import Run
 from taskwheel_server.rpc.messages import Acknowledgement, Cancellation, WorkResponse
+from taskwheel_server.rpc.run_message import Copier
 from taskwheel_server.rpc.worker_message import put_assignment
 from taskwheel_server.wheel.commands import Lease
 from taskwheel_server.workers import Stop
@@ -78,13 +79,14 @@ class Outbox:
             message.acknowledgements.add(run=run_name(self._namespace, lease.uid), status=statuses[accepted])
         self._acknowledged.clear()
         assigned: list[Run] = []
+        copier = Copier()
         room = MAX_MESSAGE_BYTES
         while self._assignments and (self._assignments[0][1] <= room or not assigned):
             run, size = self._assignments.popleft()
             assigned.append(run)
             room -= size
             self._bytes -= size
-            put_assignment(message.assignments.add(), run)
+            put_assignment(message.assignments.add(), run, copier)
         # A run must not be stopped before it is assigned.
         if not self._assignments:
             for stop in self._stops:

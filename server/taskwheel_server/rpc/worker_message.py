@@ -12,7 +12,7 @@ from taskwheel_server.rpc.messages import AppendLogsRequest, LogEntry, RunResult
 from taskwheel_server.rpc.messages import Lease as LeaseMessage
 from taskwheel_server.rpc.messages import RunError as RunErrorMessage
 from taskwheel_server.rpc.opaque import Unstorable, canonical_struct, canonical_value
-from taskwheel_server.rpc.run_message import put_run
+from taskwheel_server.rpc.run_message import Copier
 from taskwheel_server.rpc.times import optional_microseconds, put
 from taskwheel_server.wheel.commands import Lease, LogLine, Renewal, Result
 
@@ -97,8 +97,10 @@ def _text(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def put_assignment(message: Any, run: Run) -> None:
+def put_assignment(message: Any, run: Run, copier: Copier) -> None:
     """Set an Assignment message to a claimed run."""
-    put_run(message.run, run)
+    copier.put(message.run, run)
+    if run.payload is not None:
+        message.run.payload = run.payload
     message.lease_token = run.lease_token or ""
     put(message.lease_expire_time, run.lease_expire_time or 0)

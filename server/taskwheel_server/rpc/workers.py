@@ -25,6 +25,7 @@ from taskwheel_server.rpc.messages import (
     RenewLeasesResponse,
     WorkRequest,
 )
+from taskwheel_server.rpc.run_message import Copier
 from taskwheel_server.rpc.times import optional_microseconds, put
 from taskwheel_server.rpc.worker_message import put_assignment, read_lines, read_renewal, read_result
 from taskwheel_server.rpc.worker_stream import WorkerStream
@@ -73,8 +74,9 @@ class WorkerService:
             ticket=None,
         )
         response = ClaimTaskRunsResponse()
+        copier = Copier()
         for run in await self._claim(demand):
-            put_assignment(response.assignments.add(), run)
+            put_assignment(response.assignments.add(), run, copier)
         return response
 
     async def _claim(self, demand: Demand) -> list[Run]:
