@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event
 
 from taskwheel_server.clock import MINUTE, SECOND
+from taskwheel_server.db import dialect
 from taskwheel_server.db.dialect import execute, fetch_value
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import State
@@ -114,22 +114,21 @@ def test_a_worker_keeps_its_work_through_a_full_store(wheel: HandWheel) -> None:
 
 
 @contextmanager
-def broken(wheel: HandWheel) -> Iterator[None]:
-    """Let every write fail."""
+def broken() -> Iterator[None]:
+    """Let every statement fail."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    engine = wheel.store._writer
-    event.listen(engine, "before_cursor_execute", refuse)
-    yield
-    event.remove(engine, "before_cursor_execute", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialect, "_execute", refuse)
+        yield
 
 
 def test_whoever_was_refused_gets_nothing_later(wheel: HandWheel) -> None:
     wheel.task()
     worker = wheel.new_worker()
-    with broken(wheel):
+    with broken():
         claim = wheel.send(ClaimRuns(demand=wheel.new_demand(wait=MINUTE)))
         attach = wheel.send(Attach(session=worker.session))
         create = wheel.send(CreateTask(task=wheel.new_task("u")))
@@ -146,7 +145,7 @@ def test_a_waiting_claim_outlasts_a_failed_turn(wheel: HandWheel) -> None:
     wheel.task()
     ticket = wheel.send(ClaimRuns(demand=wheel.new_demand(wait=MINUTE)))
     wheel.turn()
-    with broken(wheel):
+    with broken():
         with pytest.raises(Unavailable):
             wheel.run()
         assert not ticket.done()
