@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import event
 
 from taskwheel_server.clock import MINUTE, SECOND
 from taskwheel_server.db import dialect
