@@ -125,7 +125,10 @@ def test_e16_a_failure_carries_the_run(client, booking, start):
     start(**{"page-456": explode})
     with pytest.raises(taskwheel.RunFailed) as failure:
         booking.run_with_result(timeout=10)
-    assert (failure.value.run.state, failure.value.run.error.name) == ("FAILED", "KeyError")
+    error = failure.value.run.error
+    assert failure.value.run.state == "FAILED"
+    assert error is not None
+    assert error.name == "KeyError"
 
 
 def test_e16_past_the_callers_patience_the_run_goes_on_and_is_named(client, booking):
