@@ -17,16 +17,18 @@ from taskwheel_server.model.state import State
 from taskwheel_server.schedule import Schedule
 from taskwheel_server.wheel import admit, mailbox, settle, timers
 from taskwheel_server.wheel.commands import (
+    ROW_BYTES,
     AdmitRuns,
     CancelRun,
     ClaimRuns,
     CompleteRuns,
     CreateTask,
     Lease,
+    NewRun,
     Result,
 )
 from taskwheel_server.wheel.mailbox import CAPACITY, TURN_ROWS, Mailbox
-from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of
+from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 
 EVERY_MINUTE = [Schedule(interval=MINUTE)]
 
@@ -173,6 +175,16 @@ def test_a_turn_takes_at_most_its_rows_but_always_something(wheel: HandWheel) ->
     assert [len(box.take()) for _ in range(3)] == [2, 1, 0]
     assert box.empty
     assert mailbox.CROWD < TURN_ROWS
+
+
+@pytest.mark.parametrize(
+    ("payload", "weight"),
+    [(None, 1), (bytes(ROW_BYTES - 1), 1), (bytes(ROW_BYTES), 2), (bytes(1024 * 1024), 257)],
+    ids=["nothing", "a little", "a page", "a mebibyte"],
+)
+def test_a_large_payload_weighs_as_much_as_many_rows(payload: bytes | None, weight: int) -> None:
+    assert AdmitRuns([NewRun("", task_ref("a"), payload=payload)] * 3).weight == 3 * weight
+    assert CompleteRuns(results=[Result(Lease("", 1, ""), result=payload)] * 3).weight == 3 * weight
 
 
 @pytest.mark.parametrize("weight", [1, TURN_ROWS // 2, TURN_ROWS])

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from taskwheel_server.workers import Demand, Session
 
 
+# What a row holds before it weighs as much as two: turns and the mailbox are bounded in rows and thereby in bytes.
+ROW_BYTES = 4096
+
+
 @dataclass(slots=True, kw_only=True)
 class Command:
     """Something to do in a turn.
@@ -72,8 +76,8 @@ class AdmitRuns(Command):
 
     @property
     def weight(self) -> int:
-        """One row a run."""
-        return len(self.runs)
+        """One row a run, and more for large payloads."""
+        return sum(1 + len(run.payload or b"") // ROW_BYTES for run in self.runs)
 
 
 @dataclass(slots=True)
@@ -199,8 +203,8 @@ class CompleteRuns(Command):
 
     @property
     def weight(self) -> int:
-        """One row a result."""
-        return len(self.results)
+        """One row a result, and more for large ones."""
+        return sum(1 + len(result.result or b"") // ROW_BYTES for result in self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +283,8 @@ class AppendLogs(Command):
 
     @property
     def weight(self) -> int:
-        """One row a line."""
-        return sum(len(lines) for _, lines in self.batches)
+        """One row a line, and more for long ones."""
+        return sum(1 + len(line.message) // ROW_BYTES for _, lines in self.batches for line in lines)
 
 
 @dataclass(slots=True)

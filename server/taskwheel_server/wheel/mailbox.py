@@ -12,7 +12,7 @@ from taskwheel_server.errors import ResourceExhausted, Unavailable
 if TYPE_CHECKING:
     from taskwheel_server.wheel.commands import Command
 
-# Rows, not commands: about two seconds of work at full load, and at 1 KiB a row some 50 MB.
+# Rows, not commands: about two seconds of work at full load, and at most 200 MiB of payload.
 CAPACITY = 50_000
 # A transaction of about a thousand rows commits in a few ms; larger ones gain nothing and delay everybody.
 TURN_ROWS = 1_000
@@ -33,8 +33,8 @@ class Mailbox:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._condition = threading.Condition()
-        self._urgent: deque[Command] = deque()
-        self._normal: deque[Command] = deque()
+        self._urgent: deque[tuple[Command, int]] = deque()
+        self._normal: deque[tuple[Command, int]] = deque()
         self._rows = 0
         self._woken = False
         self._closed = False
@@ -47,13 +47,14 @@ class Mailbox:
             ResourceExhausted: MAILBOX_FULL; nothing was taken on.
             Unavailable: SHUTTING_DOWN.
         """
+        weight = command.weight
         with self._condition:
             if self._closed:
                 raise Unavailable("SHUTTING_DOWN", "the server is shutting down; try again")
             if self._rows >= self._capacity and not command.urgent:
                 raise ResourceExhausted("MAILBOX_FULL", "more work arrives than can be stored; try again shortly")
-            (self._urgent if command.urgent else self._normal).append(command)
-            self._rows += command.weight
+            (self._urgent if command.urgent else self._normal).append((command, weight))
+            self._rows += weight
             if not self._lingering:
                 self._condition.notify()
 
@@ -100,9 +101,10 @@ class Mailbox:
             for queue in (self._urgent, self._normal):
                 # Whatever it weighs: else a steady trickle of urgent ones would hold back a large one for ever.
                 first = True
-                while queue and (first or rows + queue[0].weight <= TURN_ROWS):
-                    rows += queue[0].weight
-                    taken.append(queue.popleft())
+                while queue and (first or rows + queue[0][1] <= TURN_ROWS):
+                    command, weight = queue.popleft()
+                    rows += weight
+                    taken.append(command)
                     first = False
             self._rows -= rows
         return taken
