@@ -200,24 +200,26 @@ def test_a_running_handler_is_asked_to_stop(create, start, client, handler):
 
 
 def test_a_result_that_arrives_before_the_handler_stops_stands(create, start, client):
+    began = threading.Event()
+
     def work(run):
+        began.set()
         while not run.cancelled:
             time.sleep(0.001)
         return "done anyway"
 
     start(work=work)
-    events = client.watch_events(filter="type = run_started")
     run = create("work").run()
-    next(events)
+    assert began.wait(10)
     client.cancel(run)
     assert client.wait(run, timeout=10).result == "done anyway"
-    events.close()
 
 
 def test_a_lost_lease_stops_the_handler_and_drops_its_result(create, start, client, crank):
-    stopped = threading.Event()
+    began, stopped = threading.Event(), threading.Event()
 
     async def work(_):
+        began.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -225,14 +227,12 @@ def test_a_lost_lease_stops_the_handler_and_drops_its_result(create, start, clie
             return "too late"
 
     start(work=work)
-    events = client.watch_events(filter="type = run_started")
     run = create("work").run()
-    next(events)
+    assert began.wait(10)
     crank(31 * SECOND)
     done = client.wait(run, timeout=10)
     assert (done.state, done.error.type, done.error.name) == ("FAILED", "system", "zombieTaskCleaned")
     assert stopped.wait(10)
-    events.close()
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
@@ -260,50 +260,51 @@ def test_no_more_runs_are_at_work_than_allowed(create, start, client, kind):
 
 
 def test_a_worker_that_stops_finishes_what_it_has_begun_and_hands_back_the_rest(create, start, client):
-    go = threading.Event()
+    began, go = threading.Event(), threading.Event()
 
     def work(_):
+        began.set()
         go.wait(10)
         return "finished"
 
     worker = start(work=work, max_concurrent_runs=1)
-    events = client.watch_events(filter="type = run_started")
     task = create("work")
     first, second = task.run(), task.run()
-    next(events)
+    assert began.wait(10)
     worker.stop()
     go.set()
     assert client.wait(first, timeout=10).result == "finished"
     assert client.get_run(second).state == "PENDING"
-    events.close()
 
 
 def test_async_handlers_are_interrupted_when_the_grace_is_over(create, start, client):
+    began = threading.Event()
+
     async def work(_):
+        began.set()
         await asyncio.Event().wait()
 
     worker = start(work=work, grace=0.05)
-    events = client.watch_events(filter="type = run_started")
     run = create("work").run()
-    next(events)
+    assert began.wait(10)
     worker.stop()
     done = client.wait(run, timeout=10)
     assert (done.state, done.error.name) == ("FAILED", "WorkerStopped")
-    events.close()
 
 
 def test_a_second_stop_does_not_wait_for_the_grace(create, start, client):
+    began = threading.Event()
+
     async def work(_):
+        began.set()
         await asyncio.Event().wait()
 
     worker = start(work=work, grace=1000)
-    events = client.watch_events(filter="type = run_started")
     run = create("work").run()
-    next(events)
+    assert began.wait(10)
     worker.stop()
     worker.stop()
     assert client.wait(run, timeout=10).error.name == "WorkerStopped"
-    events.close()
 
 
 def test_a_worker_without_handlers_or_with_two_of_one_name_is_a_mistake():
