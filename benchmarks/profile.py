@@ -16,6 +16,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from benchmarks import cases
 from benchmarks.hand import HANDLER, TASK
 from benchmarks.processes import Load
@@ -84,7 +86,7 @@ def main() -> None:
     turns = Wheel._loop
     # Each thread has a profiler of its own, which must be started on it.
     setattr(Wheel, "_loop", lambda wheel: profiles["wheel"].runcall(turns, wheel))  # noqa: B010 - no method to mypy
-    asyncio.run(_profile(arguments.case, arguments.runs, profiles))
+    uvloop.run(_profile(arguments.case, arguments.runs, profiles))
     for name, profile in profiles.items():
         _print(name, profile, arguments.runs, arguments.lines)
 
