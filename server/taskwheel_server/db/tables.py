@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     text,
 )
 
@@ -81,6 +82,8 @@ tasks = Table(
     Column("request_id", String(128)),
     Column("request_digest", LargeBinary),
 )
+# For the hint when a name is not found: the same but for its case.
+Index("tasks_folded_id", tasks.c.namespace, func.lower(tasks.c.task_id))
 _live = text("delete_time IS NULL")
 Index("tasks_task_id", tasks.c.namespace, tasks.c.task_id, unique=True, sqlite_where=_live, postgresql_where=_live)
 _due = text("next_time IS NOT NULL")
