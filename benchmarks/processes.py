@@ -112,7 +112,10 @@ class Load(Process):
     """The load generator: `benchmarks.load`, told what to do line by line."""
 
     def __init__(self) -> None:
-        super().__init__("-m", "benchmarks.load", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # Servers come and go: the library has something to say each time.
+        quiet = os.environ | {"GRPC_VERBOSITY": "ERROR"}
+        pipe = subprocess.PIPE
+        super().__init__("-m", "benchmarks.load", stdin=pipe, stdout=pipe, text=True, env=quiet)
 
     def __call__(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Have `command` carried out and return what it measured; bytes travel as hexadecimal text."""
