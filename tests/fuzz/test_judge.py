@@ -50,7 +50,7 @@ BAD = {
     ),
     "long details": (refusal(ErrorInfo(domain="taskwheel", reason="BAD", metadata={"a": "b" * 5000})), "bytes of"),
     "a class": (refusal(message="Unexpected <class 'ValueError'>"), "insides"),
-    "a path": (refusal(message="cannot open /work/data"), "insides"),
+    "a path": (refusal(message="cannot open /srv/data"), "insides"),
     "an exception": (refusal(INFO, status="NOT_FOUND", code=5, message="KeyError: 'x'"), "insides"),
     "SQL": (refusal(message="no such column in SELECT name"), "insides"),
     "a control character": (refusal(message="name: \x1b[31m"), "not printable"),
