@@ -30,8 +30,8 @@ REFUSALS = {
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{2,62}")
 # Names of classes, paths, traces, SQL: what is inside of the server.
 _INSIDES = re.compile(
-    r"Traceback|<class|object at 0x|\.py\b|site-packages|/home/|/srv/|/tmp/|/usr/|sqlite|sqlalchemy|[a-z]Error\b|Exception"
-    r"|NoneType|_pb2|SELECT |INSERT |UPDATE |google\.protobuf|grpc\.",
+    r"Traceback|<class|object at 0x|\.py\b|site-packages|/home/|/srv/|/tmp/|/usr/|sqlite|sqlalchemy"
+    r"|[a-z]Error\b|Exception|NoneType|_pb2|SELECT |INSERT |UPDATE |google\.protobuf|grpc\.",
 )
 
 
