@@ -174,6 +174,34 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(tmp_path: Pat
     assert check(read(history.path), final, policies) == []
 
 
+async def test_runs_outlive_a_server_that_is_away_for_longer_than_their_leases(
+    tmp_path: Path, history: History
+) -> None:
+    policies = _policies(["patient"])
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(Server(tmp_path, lease=f"{LEASE:g}s"))
+        api = Api(await stack.enter_async_context(connect(server.target)))
+        await create_tasks(api, dict.fromkeys(policies, "patient"), policies)
+        patient = await stack.enter_async_context(workers(server.target, history.path, {"patient": ["patient"]}))
+        names = await _start_runs(api, history, list(policies))
+        await _under_way(history, names)
+        for end in (server.process.kill, server.stop):
+            if ending := end():
+                await ending
+            away = now()
+            await until(lambda: now() > away + 2 * LEASE, "every lease has run out")  # noqa: B023 - awaited at once
+            await server.start()
+            back = now()
+            await until(lambda: now() > back + 2 * LEASE, "a lease passes unless it is renewed")  # noqa: B023
+            assert {run.state for run in await _stored(api, names)} == {"RUNNING"}
+        patient["patient"].send(signal.SIGUSR1)
+        assert {run.state for run in await _done(api, names)} == {"SUCCEEDED"}
+        final = await final_state(api)
+    begun = [record.run for record in read(history.path) if isinstance(record, Begun)]
+    assert sorted(begun) == sorted(names), "each was executed once"
+    assert check(read(history.path), final, policies) == []
+
+
 async def _succeeded(api: Api) -> bool:
     return "SUCCEEDED" in {run.state for run in (await final_state(api)).runs.values()}
 

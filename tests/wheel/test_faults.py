@@ -43,7 +43,7 @@ from taskwheel_server.wheel.commands import (
     UpdateTask,
 )
 from tests.wheel.breaker import Breaker, Bug, Killed, Point, unavailable
-from tests.wheel.handwheel import START, HandWheel, Worker, all_events, all_tasks, lease_of, task_ref
+from tests.wheel.handwheel import LEASE, START, HandWheel, Worker, all_events, all_tasks, lease_of, task_ref
 from tests.wheel.invariants import check
 
 
@@ -111,6 +111,11 @@ class Caller(HandWheel):
             self.spin()
             self.settle()
 
+    def lose_leases(self) -> None:
+        """Let time pass until no lease is left: a server that was killed meanwhile has given them a new full one."""
+        for _ in range(2):
+            self.advance(LEASE + SECOND)
+
     def claim_all(self, count: int) -> list[Run]:
         """Claim until `count` runs came, or none is left; in the order of their payloads."""
         claimed: list[Run] = []
@@ -172,7 +177,7 @@ def passing_time(caller: Caller) -> None:
         CreateTask(
             task=caller.new_task(
                 "timed",
-                schedules=[Schedule(interval=MINUTE)],
+                schedules=[Schedule(interval=2 * MINUTE)],
                 overlap_policy=OverlapPolicy.QUEUE_ONE,
                 retry=RetryPolicy(2, FixedDelays((0,)), retry_on_lost=True),
             )
@@ -180,10 +185,10 @@ def passing_time(caller: Caller) -> None:
     )
     caller.call(CreateTask(task=caller.new_task("late", start_deadline=10 * SECOND)))
     caller.admit("late", "late", schedule_time=START + 20 * SECOND)
-    caller.advance(MINUTE)
+    caller.advance(2 * MINUTE)
     [slot] = caller.claim_all(2)
-    caller.advance(MINUTE - 10 * SECOND)
-    caller.advance(10 * SECOND)
+    caller.lose_leases()
+    caller.advance(2 * MINUTE - 2 * (LEASE + SECOND))
     [again] = caller.claim_all(2)
     assert again.attempt == slot.attempt + 1
     assert caller.call(CompleteRuns(results=[ok(again)])) == [True]
@@ -207,7 +212,7 @@ def cancelled_work(caller: Caller) -> None:
     except NotFound:
         assert caller.get_task("u").task_id == "u"
     caller.call(DeleteTask(task=task_ref("u"), allow_missing=True))
-    caller.advance(MINUTE)
+    caller.lose_leases()
     caller.advance(7 * DAY)
     caller.advance(MINUTE)
 
@@ -231,7 +236,7 @@ def filled_slots(caller: Caller) -> None:
         caller.settle()
         if policy is OverlapPolicy.ALLOW:
             caller.claim_all(1)
-    caller.advance(MINUTE)
+    caller.lose_leases()
 
 
 def streamed_work(caller: Caller) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taskwheel_server.db.dialect import (
     among,
     delete_many,
+    execute,
     fetch,
     fetch_one,
     fetch_value,
@@ -221,6 +222,16 @@ def write_renewed(connection: Connection, batch: Sequence[Run]) -> int:
     """Write renewed leases and their progress, fenced by the token. Return how many matched."""
     rows = [(*_renewed(run), run.uid, run.lease_token) for run in batch]
     return update_many(connection, runs, _RENEWED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+
+
+def extend_leases(connection: Connection, until: int) -> int:
+    """Have every lease last until `until` (µs) at least; no run gets more time by it. Return how many were extended."""
+    text = (
+        "UPDATE runs SET lease_expire_time=?, deadline ="
+        " CASE WHEN run_timeout > 0 AND start_time + run_timeout < ? THEN start_time + run_timeout ELSE ? END"
+        " WHERE state IN (4, 5) AND deadline IS NOT NULL AND deadline <= ? AND lease_expire_time < ?"
+    )
+    return execute(connection, text, until, until, until, until, until)
 
 
 def write_logged(connection: Connection, batch: Sequence[Run]) -> int:

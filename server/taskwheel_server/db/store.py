@@ -68,6 +68,11 @@ class Store:
                 schema_version=str(version),
             )
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether no other server has this database open."""
+        return True
+
     def now(self, _connection: Connection) -> int:
         """Return the store's instant, µs: read once a turn."""
         return self.clock.now()

@@ -85,6 +85,9 @@ class Wheel:
 
     def _recover(self) -> None:
         with self._store.write() as connection:
+            if self._store.exclusive:
+                # Nobody could renew while no server was there. Else a long restart would end every run under way.
+                runs.extend_leases(connection, self._store.now(connection) + self.settings.lease)
             self._registry.maybe_ready.update(runs.ready_handlers(connection))
             self._eased.update(runs.all_tasks_with_held(connection))
 
