@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from taskwheel_server.db.store import Store
 from taskwheel_server.errors import NotFound
 from taskwheel_server.model.names import DEFAULT_NAMESPACE, parse_parent
+from taskwheel_server.rpc.attendance import Attendance
 from taskwheel_server.wheel import Wheel
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class Backend:
         self.lease = lease
         self.retention = retention
         self.start_time = wheel.clock.now()
+        self.attendance = Attendance(self.now)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
     def now(self) -> int:

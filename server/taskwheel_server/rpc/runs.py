@@ -40,13 +40,14 @@ class TaskRunService:
         run = await self._backend.read(
             find_run, ref, self._backend.horizon, guard=guard, follow_retries=request.follow_retries
         )
-        return run_message(run)
+        return self._backend.attendance.run_message(run)
 
     async def ListTaskRuns(self, request: ListTaskRunsRequest, context: Context) -> ListTaskRunsResponse:
         full = request.view == ListTaskRunsRequest.FULL
         page = await self._backend.read(list_runs, read_query(request), self._backend.horizon, full=full)
+        message = self._backend.attendance.run_message
         return ListTaskRunsResponse(
-            task_runs=[run_message(run, full=full) for run in page.rows],
+            task_runs=[message(run, full=full) for run in page.rows],
             next_page_token=page.next_page_token,
             total_size=page.total_size,
         )

@@ -8,7 +8,6 @@ from taskwheel_server.db.listing import MAX_PAGE_BYTES
 from taskwheel_server.db.task_reads import last_runs, list_tasks
 from taskwheel_server.errors import Aborted
 from taskwheel_server.model.names import TaskRef, check_task_id, parse_task
-from taskwheel_server.model.run import Run
 from taskwheel_server.model.task import Task as TaskRow
 from taskwheel_server.rpc.backend import ANONYMOUS, Backend, namespace_of
 from taskwheel_server.rpc.backfill import read_backfill, slot_message
@@ -39,7 +38,7 @@ from taskwheel_server.rpc.messages import (
 )
 from taskwheel_server.rpc.new_run import digest, read_new_run, read_new_runs
 from taskwheel_server.rpc.preview import preview_schedule, preview_task
-from taskwheel_server.rpc.run_message import put_basic, run_message
+from taskwheel_server.rpc.run_message import put_basic
 from taskwheel_server.rpc.task_message import task_fields, task_message
 from taskwheel_server.wheel import commands
 from taskwheel_server.wheel.admit import find_task
@@ -136,11 +135,13 @@ class TaskService:
         return task_message(task, last.get(task.uid))
 
     async def RunTask(self, request: RunTaskRequest, context: Context) -> TaskRun:
+        message = self._backend.attendance.run_message
         if request.validate_only:
-            return _unnamed(await self._backend.read(would_admit, read_new_run(request, ""), self._backend.now()))
+            run = await self._backend.read(would_admit, read_new_run(request, ""), self._backend.now())
+            return message(run) if run.uid else _unnamed(message(run))
         new = read_new_run(request, self._wheel.minter.mint())
         [run] = await self._wheel.submit(commands.AdmitRuns([new]))
-        return run_message(run)
+        return message(run)
 
     async def BatchRunTasks(self, request: BatchRunTasksRequest, context: Context) -> BatchRunTasksResponse:
         new = read_new_runs(request, namespace_of(request.parent), self._wheel.minter)
@@ -166,10 +167,8 @@ class TaskService:
         return response
 
 
-def _unnamed(run: Run) -> TaskRun:
-    """Return a run that is not admitted as a message: its name and those that derive from it are unset."""
-    message = run_message(run)
-    if not run.uid:
-        for field in ("name", "root_run"):
-            message.ClearField(field)
+def _unnamed(message: TaskRun) -> TaskRun:
+    """Return a run that is not admitted: its name and those that derive from it are unset."""
+    for field in ("name", "root_run"):
+        message.ClearField(field)
     return message

@@ -8,7 +8,6 @@ from taskwheel_server.model.names import RunRef, parse_run
 from taskwheel_server.rpc.backend import Backend
 from taskwheel_server.rpc.lookup import find_run
 from taskwheel_server.rpc.messages import TaskRun, WaitTaskRunRequest
-from taskwheel_server.rpc.run_message import run_message
 from taskwheel_server.rpc.times import optional_microseconds
 
 DEFAULT_TIMEOUT = 30 * SECOND
@@ -29,7 +28,7 @@ async def wait_task_run(backend: Backend, feed: Feed, request: WaitTaskRunReques
         with feed.signal(ref.uid) as signal:
             run = await backend.read(find_run, ref, backend.horizon, follow_retries=request.follow_retries)
             if run.state.done or backend.now() >= deadline:
-                return run_message(run)
+                return backend.attendance.run_message(run)
             if run.uid == ref.uid:
                 await signal.wait(deadline)
         ref = RunRef(ref.namespace, run.uid)

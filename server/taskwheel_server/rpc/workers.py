@@ -60,7 +60,8 @@ class WorkerService:
         stream = WorkerStream(self._backend, first.hello, context.write)
         self._streams.add(stream)
         try:
-            await stream.run(first, requests)
+            with self._backend.attendance.attend(namespace_of(first.hello.parent), first.hello.handlers):
+                await stream.run(first, requests)
         finally:
             self._streams.remove(stream)
 
@@ -75,7 +76,9 @@ class WorkerService:
         )
         response = ClaimTaskRunsResponse()
         copier = Copier()
-        for run in await self._claim(demand):
+        with self._backend.attendance.attend(demand.namespace, demand.handlers):
+            claimed = await self._claim(demand)
+        for run in claimed:
             put_assignment(response.assignments.add(), run, copier)
         return response
 
