@@ -1,8 +1,11 @@
 from collections.abc import Iterator
+from queue import Queue
 from typing import Any
 
 import grpc
 import pytest
+import sqlalchemy
+from sqlalchemy.exc import OperationalError
 
 from taskwheel.v1.task_pb2 import Task
 from taskwheel.v1.task_run_pb2 import TaskRun
@@ -329,6 +332,54 @@ def paged(stubs, request) -> Iterator[Any]:
         if not page.next_page_token:
             return
         request.page_token = page.next_page_token
+
+
+class TestAbandoned:
+    """Reads that nobody waits for any more."""
+
+    @pytest.fixture
+    def told(self, monkeypatch) -> Queue[str]:
+        """What becomes of reads that each take many seconds, which all lists now are."""
+        told: Queue[str] = Queue()
+        count = sqlalchemy.text(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT count(*) FROM n"
+        )
+
+        def read(connection, *_, **__) -> None:
+            told.put("started")
+            try:
+                connection.execute(count)
+            except OperationalError:
+                told.put("interrupted")
+                raise
+            told.put("finished")
+
+        monkeypatch.setattr("taskwheel_server.rpc.runs.list_runs", read)
+        return told
+
+    def test_a_read_ends_with_its_call(self, stubs, told):
+        call = stubs.runs.ListTaskRuns.future(ListTaskRunsRequest())
+        assert told.get(timeout=30) == "started"
+        call.cancel()
+        assert told.get(timeout=30) == "interrupted"
+
+    def test_a_read_ends_with_the_deadline_of_its_call(self, stubs, told):
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            stubs.runs.ListTaskRuns(ListTaskRunsRequest(), timeout=0.5)
+        assert [told.get(timeout=30), told.get(timeout=30)] == ["started", "interrupted"]
+
+    def test_lists_leave_room_for_who_asks_for_one_record(self, stubs, told):
+        create(stubs)
+        run = run_task(stubs)
+        calls = [stubs.runs.ListTaskRuns.future(ListTaskRunsRequest()) for _ in range(8)]
+        assert [told.get(timeout=30), told.get(timeout=30)] == ["started", "started"]
+        assert get(stubs, run.name) == run
+        assert told.empty()
+        for call in calls:
+            call.cancel()
+        # Those that have not been started never are.
+        assert [told.get(timeout=30), told.get(timeout=30)] == ["interrupted", "interrupted"]
+        assert get(stubs, run.name) == run
 
 
 class TestListTasks:

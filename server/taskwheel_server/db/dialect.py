@@ -94,6 +94,11 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
 
 
+def interrupt(connection: Connection) -> None:
+    """Make the statement that another thread executes on this connection fail, if there is one."""
+    cast("sqlite3.Connection", connection.connection.driver_connection).interrupt()
+
+
 _CONNECT = {"check_same_thread": False, "timeout": 10, "cached_statements": 512, "isolation_level": None}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
+from taskwheel_server.db.interruptible import Interruptible
 from taskwheel_server.db.store import Store
 from taskwheel_server.errors import NotFound
 from taskwheel_server.model.names import DEFAULT_NAMESPACE, parse_parent
@@ -20,6 +20,10 @@ T = TypeVar("T")
 ANONYMOUS = "anonymous"
 # As many as the store has reading connections: more would only queue there.
 READERS = 4
+# So many of them may look through long lists; the others are there for who asks for one record.
+_LISTERS = 2
+# Seconds.
+_INTERRUPT_INTERVAL = 0.02
 
 
 class Backend:
@@ -40,6 +44,7 @@ class Backend:
         self.start_time = wheel.clock.now()
         self.attendance = Attendance(self.now)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._listers = asyncio.Semaphore(_LISTERS)
 
     def now(self) -> int:
         """Return the current instant, µs."""
@@ -53,11 +58,30 @@ class Backend:
     async def read(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call `function(connection, *args, **kwargs)` in one snapshot that holds all that was acknowledged.
 
+        When the call that asks for it is cancelled or past its deadline, the read ends, too.
+
         Raises:
             Unavailable: STORE_UNAVAILABLE.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, partial(self.store.read, function, *args, **kwargs))
+        reading = Interruptible(lambda connection: function(connection, *args, **kwargs))
+        future = self._readers.submit(self.store.read, reading)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # Again and again: it may just have been between two statements.
+            while not future.done():
+                await asyncio.to_thread(reading.interrupt)
+                await asyncio.sleep(_INTERRUPT_INTERVAL)
+            raise
+
+    async def list(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call `function` as `read` does, when a reader is free that may take long.
+
+        Raises:
+            Unavailable: STORE_UNAVAILABLE.
+        """
+        async with self._listers:
+            return await self.read(function, *args, **kwargs)
 
     def close(self) -> None:
         """Wait for the reads under way, and end the threads."""

@@ -47,7 +47,7 @@ class EventService:
         await self._feed.watch(namespace, after, self._backend.horizon, _matcher(where), context.write)
 
     async def ListEvents(self, request: ListEventsRequest, context: Context) -> ListEventsResponse:
-        return await self._backend.read(_list, read_query(request), self._backend.horizon)
+        return await self._backend.list(_list, read_query(request), self._backend.horizon)
 
 
 def _matcher(where: Filter) -> Callable[[Event], bool] | None:

@@ -44,7 +44,7 @@ class TaskRunService:
 
     async def ListTaskRuns(self, request: ListTaskRunsRequest, context: Context) -> ListTaskRunsResponse:
         full = request.view == ListTaskRunsRequest.FULL
-        page = await self._backend.read(list_runs, read_query(request), self._backend.horizon, full=full)
+        page = await self._backend.list(list_runs, read_query(request), self._backend.horizon, full=full)
         message = self._backend.attendance.run_message
         return ListTaskRunsResponse(
             task_runs=[message(run, full=full) for run in page.rows],

@@ -78,7 +78,7 @@ class TaskService:
         return await self._answer(await self._backend.read(find_task, parse_task(request.name)))
 
     async def ListTasks(self, request: ListTasksRequest, context: Context) -> ListTasksResponse:
-        page = await self._backend.read(list_tasks, read_query(request))
+        page = await self._backend.list(list_tasks, read_query(request))
         last = await self._backend.read(last_runs, [task.uid for task in page.rows], self._backend.horizon)
         return ListTasksResponse(
             tasks=[task_message(task, last.get(task.uid)) for task in page.rows],
