@@ -96,3 +96,19 @@ class Breaker:
             self._seen += 1
             if self._seen in self._range:
                 raise self._error()
+
+
+class Poison(Exception):
+    """What a poisoned function raises."""
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fatal: Callable[..., bool]) -> None:
+    """Have a function of the wheel raise for arguments that are `fatal`."""
+    function = getattr(module, name)
+
+    def poisonous(*args: Any, **kwargs: Any) -> Any:
+        if fatal(*args):
+            raise Poison
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, poisonous)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from sqlalchemy import Connection, text
 
@@ -15,7 +12,7 @@ from taskwheel_server.errors import FailedPrecondition, InvalidArgument, Resourc
 from taskwheel_server.model.names import RunRef
 from taskwheel_server.model.state import State
 from taskwheel_server.schedule import Schedule
-from taskwheel_server.wheel import admit, mailbox, settle, timers
+from taskwheel_server.wheel import admit, mailbox, settle
 from taskwheel_server.wheel.commands import (
     ROW_BYTES,
     AdmitRuns,
@@ -28,25 +25,10 @@ from taskwheel_server.wheel.commands import (
     Result,
 )
 from taskwheel_server.wheel.mailbox import CAPACITY, TURN_ROWS, Mailbox
+from tests.wheel.breaker import Poison, poisoned
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 
 EVERY_MINUTE = [Schedule(interval=MINUTE)]
-
-
-class Poison(Exception):
-    pass
-
-
-def poisoned(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fatal: Callable[..., bool]) -> None:
-    """Have a function of the wheel raise for arguments that are `fatal`."""
-    function = getattr(module, name)
-
-    def poisonous(*args: Any, **kwargs: Any) -> Any:
-        if fatal(*args):
-            raise Poison
-        return function(*args, **kwargs)
-
-    monkeypatch.setattr(module, name, poisonous)
 
 
 @pytest.mark.parametrize("place", [0, 1, 7, 12])
@@ -109,24 +91,6 @@ def test_a_row_that_the_database_refuses_fails_its_command_alone(wheel: HandWhee
     wheel.turn()
     assert [ticket.exception() is None for ticket in tickets] == [True, False, True]
     assert len(wheel.runs()) == 2
-
-
-def test_a_tick_that_raises_does_not_stop_the_commands(wheel: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:
-    wheel.task()
-    wheel.task("timed", schedules=EVERY_MINUTE)
-    waiting = wheel.run(schedule_time=START + SECOND)
-    wheel.clock.advance(MINUTE)
-    with monkeypatch.context() as patch:
-        poisoned(patch, timers, "_promote", lambda *_: True)
-        assert wheel.run().state is State.READY
-        assert wheel.claim_one().state is State.RUNNING
-        # It is not tried again at once, nor is the wheel kept busy by it.
-        turns = len(wheel.outcomes)
-        wheel.settle()
-        assert len(wheel.outcomes) - turns <= 1
-    wheel.advance(SECOND)
-    assert wheel.state(waiting) is State.READY
-    assert len(wheel.runs("timed")) == 1
 
 
 def test_a_sweep_that_raises_stops_nothing_else(wheel: HandWheel) -> None:

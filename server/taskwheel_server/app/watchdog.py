@@ -1,4 +1,6 @@
-"""Tells of a turn that hangs: on a disk that does not answer, or a fault of ours that loops.
+"""Tells of a wheel that is stuck: a turn hangs, or one after the other fails, whatever it is asked.
+
+A disk that does not answer, or is full, makes it so, or a fault of ours.
 
 It lives on the event loop, outside of what it watches, and looks at real time, whatever clock the wheel goes by.
 """
@@ -14,7 +16,7 @@ import structlog
 from taskwheel_server.wheel import Wheel
 
 # A turn takes milliseconds; the store itself gives up waiting for a lock after 10 s.
-HANGS_AFTER = 15.0
+STUCK_AFTER = 15.0
 LOOK_EVERY = 1.0
 
 _log = structlog.get_logger()
@@ -31,7 +33,7 @@ class Watchdog:
     def __init__(self, wheel: Wheel, tell: Callable[[bool], Awaitable[None]]) -> None:
         self._wheel = wheel
         self._tell = tell
-        self._hangs = False
+        self._stuck = False
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -41,12 +43,12 @@ class Watchdog:
 
     async def look(self, now: float) -> None:
         """Look once, at an instant of the monotonic clock in seconds."""
-        began = self._wheel.turn_began
-        hangs = began is not None and now - began > HANGS_AFTER
-        if hangs != self._hangs:
-            self._hangs = hangs
-            if hangs:
-                _log.error("turn_hangs", seconds=HANGS_AFTER)
+        since = self._wheel.stuck_since
+        stuck = since is not None and now - since > STUCK_AFTER
+        if stuck != self._stuck:
+            self._stuck = stuck
+            if stuck:
+                _log.error("wheel_stuck", seconds=STUCK_AFTER)
             else:
-                _log.info("turn_ended")
-            await self._tell(not hangs)
+                _log.info("wheel_turns")
+            await self._tell(not stuck)

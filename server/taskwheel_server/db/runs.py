@@ -141,6 +141,14 @@ def due(connection: Connection, now: int, limit: int) -> list[Run]:
     return [run_of(row) for row in fetch(connection, text, now, limit)]
 
 
+def postpone_first(connection: Connection, now: int, until: int) -> str | None:
+    """Have the run whose deadline came first by `now` looked at again at `until` (µs); return its uid, None: no run."""
+    first = "SELECT uid FROM runs WHERE deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT 1"
+    text = f"UPDATE runs SET deadline=? WHERE uid = ({first}) RETURNING uid"  # noqa: S608 - ours
+    uid: str | None = fetch_value(connection, text, until, now)
+    return uid
+
+
 def next_deadline(connection: Connection) -> int | None:
     """Return the earliest deadline of any run, µs."""
     text = "SELECT deadline FROM runs WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1"

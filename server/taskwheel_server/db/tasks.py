@@ -108,6 +108,14 @@ def due(connection: Connection, now: int, limit: int) -> list[Task]:
     return [task_of(row) for row in fetch(connection, text, now, limit)]
 
 
+def stop_first(connection: Connection, now: int) -> str | None:
+    """Take the next slot from the task whose slot came first by `now` (µs); return its uid, None: no task."""
+    first = "SELECT uid FROM tasks WHERE next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT 1"
+    text = f"UPDATE tasks SET next_time = NULL WHERE uid = ({first}) RETURNING uid"  # noqa: S608 - ours
+    uid: str | None = fetch_value(connection, text, now)
+    return uid
+
+
 def next_due(connection: Connection) -> int | None:
     """Return the earliest next slot of any task, µs."""
     text = "SELECT next_time FROM tasks WHERE next_time IS NOT NULL ORDER BY next_time LIMIT 1"

@@ -15,7 +15,6 @@ from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State, Stat
 from taskwheel_server.wheel.admit import find_task, place, reused, stamp, start_limit, store
 from taskwheel_server.wheel.ending import Endings
 from taskwheel_server.wheel.settle import ask_to_stop
-from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
     from taskwheel_server.model.task import Task
@@ -50,12 +49,12 @@ def load_schedules(text: str) -> tuple[schedule.Schedule, ...]:
     return schedules
 
 
-def tick_tasks(turn: Turn) -> None:
-    """Turn the due slots of tasks into runs and move the tasks on to their next slot."""
-    due = tasks.due(turn.connection, turn.now, SLICE)
+def tick_tasks(turn: Turn, limit: int) -> None:
+    """Turn the due slots of at most `limit` tasks into runs and move the tasks on to their next slot."""
+    due = tasks.due(turn.connection, turn.now, limit)
     if not due:
         return
-    turn.unfinished |= len(due) == SLICE
+    turn.unfinished |= len(due) == limit
     fresh: list[Run] = []
     advanced: list[tuple[int | None, str]] = []
     for task in due:
@@ -67,12 +66,13 @@ def tick_tasks(turn: Turn) -> None:
             advanced.append((next_time(task, turn.now), task.uid))
         except schedule.InvalidSchedule as error:
             # It must not stop the wheel, nor be silent.
-            _pause(turn, task, f"taskwheel: the schedule cannot be kept: {error}")
+            pause(turn, task, f"taskwheel: the schedule cannot be kept: {error}")
     store(turn, fresh)
     tasks.advance(turn.connection, advanced)
 
 
-def _pause(turn: Turn, task: Task, reason: str) -> None:
+def pause(turn: Turn, task: Task, reason: str) -> None:
+    """Pause a task whose slots cannot be kept."""
     task.paused, task.pause_reason, task.pause_actor, task.pause_time = True, reason, "taskwheel", turn.now
     task.next_time, task.update_time = None, turn.now
     task.version += 1

@@ -9,7 +9,6 @@ from taskwheel_server.model.run import RUN_TIMEOUT, START_DEADLINE_EXCEEDED, ZOM
 from taskwheel_server.model.state import State, StateReason
 from taskwheel_server.wheel.admit import start_limit
 from taskwheel_server.wheel.ending import Endings
-from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
     from taskwheel_server.model.run import Run
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
 
 
-def tick_runs(turn: Turn) -> None:
-    """Promote waiting runs that are due, fail those nobody started or finished in time, end leases."""
-    due = runs.due(turn.connection, turn.now, SLICE)
+def tick_runs(turn: Turn, limit: int) -> None:
+    """Promote waiting runs that are due, fail those nobody started or finished in time, end leases: `limit` at most."""
+    due = runs.due(turn.connection, turn.now, limit)
     if not due:
         return
-    turn.unfinished |= len(due) == SLICE
+    turn.unfinished |= len(due) == limit
     waiting = {run.task_uid for run in due if run.state is State.WAITING}
     owners = tasks.by_uid(turn.connection, waiting) if waiting else {}
     endings = Endings(turn)

@@ -2,7 +2,7 @@
 
 A turn whose commit has an unknown outcome is replayed: every uid was minted before, settling is fenced, slots are
 unique, so what happened already happens to nothing. A turn that raises is replayed without the tick, then by halves,
-until the culprit stands alone; it alone is told.
+until the culprit stands alone; it alone is told. The tick is halved likewise, and its culprit set aside.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from taskwheel_server.db import runs, tasks
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import LEASED
 from taskwheel_server.model.uid import Minter
-from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep, timers
+from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
 from taskwheel_server.wheel.outcome import Outcome
+from taskwheel_server.wheel.tick import TICKS, Stage, Tick
 from taskwheel_server.wheel.turn import Settings, StaleTurn, Turn
 from taskwheel_server.workers import Registry
 
@@ -78,8 +79,10 @@ class Wheel:
         self._unsure = False
         self._orphans: list[commands.Lease] = []
         self._eased: set[str] = set()
-        # When the turn under way began, by the monotonic clock in seconds: for the watchdog.
-        self.turn_began: float | None = None
+        # Since when a turn is under way or one turn after another has failed for no fault of a command's, by the
+        # monotonic clock in seconds: for the watchdog.
+        self.stuck_since: float | None = None
+        self._failing = False
         self._recover()
         self.clock.on_change(self.wake)
 
@@ -133,20 +136,25 @@ class Wheel:
 
     def turn(self) -> None:
         """Turn once: carry out what waits in the mailbox and what is due, then a slice of the sweep if it is time."""
-        self.turn_began = time.monotonic()
+        if self.stuck_since is None:
+            self.stuck_since = time.monotonic()
         taken = self._mailbox.take()
         self._crowd = len(taken)
         self._unfinished = False
         now = self.clock.now()
-        self._carry_out(taken, tick=now >= self._next_tick and self._next_time is not None and now >= self._next_time)
+        due = now >= self._next_tick and self._next_time is not None and now >= self._next_time
+        # A turn without a tick may succeed for having nothing to do.
+        self._failing &= not due
+        self._carry_out(taken, TICKS if due else ())
         if self.clock.now() >= self._next_sweep:
             self._sweep()
-        self.turn_began = None
+        if not self._failing:
+            self.stuck_since = None
 
-    def _carry_out(self, batch: list[Command], *, tick: bool, replay: bool = False) -> None:
+    def _carry_out(self, batch: list[Command], ticks: Sequence[Tick] = (), *, replay: bool = False) -> None:
         for attempt in range(MAX_REPLAYS):
             try:
-                self._transact(batch, tick=tick, replay=replay or attempt > 0)
+                self._transact(batch, ticks, replay=replay or attempt > 0)
             except StaleTurn:
                 continue
             except Unavailable as error:
@@ -154,16 +162,18 @@ class Wheel:
                     batch = self._repeatable(batch, error)
                     continue
                 log.warning("store_unavailable", commands=len(batch))
+                self._failing = True
                 self._refuse(batch, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the wheel
                 failure = error
                 break
             return
         else:
+            self._failing = True
             self._refuse(batch, Unavailable("STORE_BUSY", "the store keeps changing underneath; try again"))
             return
         # Not within the handler: each half's error would be chained to all before it.
-        self._isolate(batch, failure, tick=tick)
+        self._isolate(batch, ticks, failure)
 
     def _repeatable(self, batch: list[Command], error: Unavailable) -> list[Command]:
         """Refuse the edits of a turn that may have committed: carried out twice they could answer something else."""
@@ -172,19 +182,42 @@ class Wheel:
             self._refuse(edits, error)
         return [command for command in batch if not isinstance(command, _EDITS)]
 
-    def _isolate(self, batch: list[Command], error: Exception, *, tick: bool) -> None:
-        log.error("turn_failed", commands=len(batch), tick=tick, exc_info=error)
+    def _isolate(self, batch: list[Command], ticks: Sequence[Tick], error: Exception) -> None:
+        log.error("turn_failed", commands=len(batch), due=sum(tick.limit for tick in ticks), exc_info=error)
         # Each is enlisted anew with its own half: answered with the other one, it would claim twice.
         self._withdraw(batch)
-        if tick:
-            self._next_tick = self.clock.now() + BACK_OFF
-            self._carry_out(batch, tick=False, replay=True)
+        if batch and ticks:
+            self._carry_out(batch, replay=True)
+            self._carry_out([], ticks, replay=True)
         elif len(batch) > 1:
             half = len(batch) // 2
-            self._carry_out(batch[:half], tick=False, replay=True)
-            self._carry_out(batch[half:], tick=False, replay=True)
+            self._carry_out(batch[:half], replay=True)
+            self._carry_out(batch[half:], replay=True)
+        elif len(ticks) > 1:
+            for tick in ticks:
+                self._carry_out([], [tick], replay=True)
+        elif ticks and ticks[0].limit > 1:
+            self._carry_out([], [ticks[0].halved()], replay=True)
+        elif ticks:
+            self._set_aside(ticks[0])
         else:
+            self._failing |= not batch
             self._refuse(batch, error)
+
+    def _set_aside(self, tick: Tick) -> None:
+        """Keep the one due row that fails alone from stopping the others."""
+        # Should a turn about nothing fail as well, it is no row's fault.
+        if not (self._succeeds() and any(self._succeeds(remedy) for remedy in tick.remedies)):
+            self._failing = True
+            self._next_time = self._next_tick = self.clock.now() + BACK_OFF
+
+    def _succeeds(self, *stages: Stage) -> bool:
+        try:
+            self._transact([], stages, replay=True)
+        except Exception:
+            log.exception("turn_failed", commands=0, due=len(stages))
+            return False
+        return True
 
     def _refuse(self, batch: Sequence[Command], error: Exception) -> None:
         self._unfinished = False
@@ -201,7 +234,7 @@ class Wheel:
                 case commands.Attach(session=session):
                     self._registry.detach(session)
 
-    def _transact(self, batch: list[Command], *, tick: bool, replay: bool) -> None:
+    def _transact(self, batch: list[Command], stages: Sequence[Stage], *, replay: bool) -> None:
         claims = None
         try:
             with self._store.write() as connection:
@@ -212,14 +245,13 @@ class Wheel:
                 if self._unsure:
                     self._make_sure(turn)
                 self._obey(turn, batch)
-                if tick:
-                    timers.tick_runs(turn)
-                    slots.tick_tasks(turn)
+                for stage in stages:
+                    stage(turn)
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
                 record.record(turn)
-                turn.next_time = self._wake_time(turn, tick=tick)
+                turn.next_time = self._wake_time(turn, tick=bool(stages))
         except BaseException:
             self._unsure = True
             if claims:
