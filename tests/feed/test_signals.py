@@ -20,6 +20,7 @@ class News:
     sequences: dict[str, int] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    untold: bool = False
 
 
 async def never_read(*_: Any) -> Any:
@@ -50,6 +51,7 @@ async def settle() -> None:
         (News(logged={"a", "b"}), True),
         (News(ended={"b"}, logged={"c"}), False),
         (News(sequences={"default": 3}), False),
+        (News(untold=True), True),
     ],
 )
 async def test_a_run_that_logs_or_ends_wakes_those_who_wait_for_it(feed, news, wakes):

@@ -13,3 +13,8 @@ if TYPE_CHECKING:
 def names(connection: Connection) -> list[str]:
     """Return the names of all namespaces, in order."""
     return [row[0] for row in fetch(connection, "SELECT name FROM namespaces ORDER BY name")]
+
+
+def sequences(connection: Connection) -> dict[str, int]:
+    """Return the sequence of each namespace's newest event, by its name."""
+    return dict(fetch(connection, "SELECT name, sequence FROM namespaces"))

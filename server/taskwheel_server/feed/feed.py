@@ -29,6 +29,7 @@ class News(Protocol):
         sequences: the newest event by namespace, of those that got events.
         logged: uids of runs that got log lines.
         ended: uids of runs that ended.
+        untold: whether any run may have logged or ended besides.
     """
 
     @property
@@ -37,6 +38,8 @@ class News(Protocol):
     def logged(self) -> AbstractSet[str]: ...  # noqa: D102
     @property
     def ended(self) -> AbstractSet[str]: ...  # noqa: D102
+    @property
+    def untold(self) -> bool: ...  # noqa: D102
 
 
 class Feed:
@@ -68,6 +71,8 @@ class Feed:
 
     def notify(self, news: News) -> None:
         """Wake whom it concerns, after a commit."""
+        if news.untold:
+            self._wake_all()
         self._signals.wake(news.logged)
         self._signals.wake(news.ended)
         for namespace, newest in news.sequences.items():

@@ -21,6 +21,7 @@ class Outcome:
         sequences: newest event sequence by namespace, of those that got events.
         logged: uids of runs that got log lines.
         ended: uids of runs that ended.
+        untold: whether more may have been committed before, by a turn that was not told of.
     """
 
     answers: list[tuple[Any, Any]] = field(default_factory=list)
@@ -29,6 +30,7 @@ class Outcome:
     sequences: dict[str, int] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    untold: bool = False
 
 
 def resolve(outcome: Outcome) -> None:

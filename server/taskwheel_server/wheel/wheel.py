@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import runs, tasks
+from taskwheel_server.db import namespaces, runs, tasks
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import LEASED
 from taskwheel_server.model.uid import Minter
@@ -273,7 +273,9 @@ class Wheel:
         self._deliver(turn.outcome)
 
     def _make_sure(self, turn: Turn) -> None:
-        """Bring memory in line with the store after a turn of unknown outcome."""
+        """Bring memory in line with the store after a turn of unknown outcome, and have all who wait look again."""
+        turn.outcome.untold = True
+        turn.outcome.sequences.update(namespaces.sequences(turn.connection))
         settle.hand_back(turn, self._orphans)
         held = self._registry.held()
         leased = runs.by_uid(turn.connection, held)
@@ -322,6 +324,7 @@ class Wheel:
                 record.record(turn)
         except Exception as error:
             log.warning("sweep_failed", exc_info=error)
+            self._unsure = True
             self._next_sweep = self.clock.now() + BACK_OFF
             return
         self._next_sweep = turn.now + (0 if turn.unfinished else SWEEP_EVERY)
