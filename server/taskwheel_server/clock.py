@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import Protocol
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -21,28 +20,57 @@ class Clock(Protocol):
         """Return the current instant in µs; never earlier than an instant returned before."""
 
     def timeout(self, instant: int) -> float | None:
-        """Return the seconds a thread may sleep until `instant` (µs), or None: until it is woken."""
+        """Return the seconds a thread may sleep on the way to `instant` (µs), or None: until it is woken."""
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever time moves other than by passing."""
 
 
-class SystemClock:
-    """The wall clock at the start plus the monotonic clock since: steps of the wall clock do not move it."""
+# Elapsed time, a suspension of the machine included where the system can tell.
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# The part of the time that passes by which this clock may go faster or slower, to meet the wall clock.
+_PACE = 10
+# Seconds: whoever sleeps does not notice that the wall clock was set, or the machine suspended.
+_LONGEST_SLEEP = 10.0
 
-    def __init__(self) -> None:
-        self._offset = time.time_ns() - time.monotonic_ns()
+
+class SystemClock:
+    """The wall clock at the start; from then on elapsed time, drawn towards the wall clock by a tenth of it at most.
+
+    So a correction of a second is followed within ten, and one of an hour within ten hours. It never goes backwards,
+    and no lease lasts less than nine tenths of its time, however the wall clock is set.
+
+    Args:
+        wall: gives the wall clock, ns since the epoch.
+        elapsed: gives a clock that nobody sets, ns.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], int] = time.time_ns,
+        elapsed: Callable[[], int] = lambda: time.clock_gettime_ns(_ELAPSED),
+    ) -> None:
+        self._wall = wall
+        self._elapsed = elapsed
+        self._lock = threading.Lock()
+        self._now, self._then = wall(), elapsed()
 
     def now(self) -> int:
         """Return the current instant in µs."""
-        return (self._offset + time.monotonic_ns()) // 1000
+        with self._lock:
+            then, self._then = self._then, self._elapsed()
+            passed = self._then - then
+            self._now += passed
+            most = passed // _PACE
+            self._now += max(-most, min(self._wall() - self._now, most))
+            return self._now // 1000
 
     def timeout(self, instant: int) -> float | None:
-        """Return the seconds from now to `instant`, at least 0."""
-        return max(0.0, (instant - self.now()) / SECOND)
+        """Return the seconds from now to `instant`, at least 0; ten at most."""
+        return min(max(0.0, (instant - self.now()) / SECOND), _LONGEST_SLEEP)
 
     def on_change(self, wake: Callable[[], None]) -> None:
-        """Do nothing: this clock only passes."""
+        """Do nothing: whoever sleeps looks again soon enough."""
 
 
 class ManualClock:
