@@ -17,13 +17,14 @@ def test_an_empty_variable_is_as_good_as_none():
 
 
 @pytest.mark.parametrize(
-    ("text", "lease"), [("1s", SECOND), ("1500ms", 1_500_000), ("1.5s", 1_500_000), ("1h", 60 * MINUTE)]
+    ("text", "lease"),
+    [("30", 30 * SECOND), ("1s", SECOND), ("1500ms", 1_500_000), ("1.5s", 1_500_000), ("1h", 60 * MINUTE)],
 )
 def test_a_lease_is_written_as_a_duration(text, lease):
     assert Settings.read({"TASKWHEEL_LEASE": text}).lease == lease
 
 
-@pytest.mark.parametrize("text", ["30", "s", "-1s", "999ms", "2h", "1d", "1e3s", "٣s", "nan"])
+@pytest.mark.parametrize("text", ["0", "s", "-1s", "999ms", "2h", "1d", "1e3s", "٣s", "nan"])
 def test_other_leases_are_refused(text):
     with pytest.raises(InvalidArgument, match="lease"):
         Settings.read({}, lease=text)

@@ -21,6 +21,7 @@ from taskwheel_server.rpc.events import EventService
 from taskwheel_server.rpc.runs import TaskRunService
 from taskwheel_server.rpc.server import ApiServer
 from taskwheel_server.rpc.tasks import TaskService
+from taskwheel_server.rpc.tls import read_credentials
 from taskwheel_server.rpc.workers import WorkerService
 from taskwheel_server.wheel import Wheel
 from taskwheel_server.wheel.outcome import Outcome, resolve
@@ -67,6 +68,7 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self.settings
         loop = asyncio.get_running_loop()
+        credentials = read_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
         self.store = Store(settings.database_url, self._clock)
         stack.callback(self.store.close)
 
@@ -87,6 +89,7 @@ class Server:
                 "AdminService": AdminService(backend),
             },
             settings.listen,
+            credentials,
         )
         self.port = api.port
         self.wheel.start()

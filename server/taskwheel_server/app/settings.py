@@ -17,7 +17,7 @@ MIN_LEASE = SECOND
 MAX_LEASE = HOUR
 RETENTION = 7 * DAY
 
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)?")
 _UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": MINUTE, "h": HOUR}
 
 
@@ -29,32 +29,38 @@ class Settings:
         listen: `HOST:PORT` of the API; port 0 takes a free one.
         database_url: SQLAlchemy URL, such as `sqlite:///taskwheel.db`.
         lease: how long a lease lasts unless it is renewed, µs.
+        tls_cert: file of the certificate, PEM; with it the API is served with TLS.
+        tls_key: file of the certificate's key, PEM.
+        tls_client_ca: file of the CAs whose certificates callers must have, PEM; empty: callers need none.
         retention: how long ended runs, their logs and events are kept, µs.
     """
 
     listen: str = DEFAULT_LISTEN
     database_url: str = DEFAULT_DATABASE_URL
     lease: int = 30 * SECOND
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
     retention: int = RETENTION
 
     @classmethod
-    def read(
-        cls,
-        environment: Mapping[str, str],
-        *,
-        listen: str | None = None,
-        database_url: str | None = None,
-        lease: str | None = None,
-    ) -> Settings:
+    def read(cls, environment: Mapping[str, str], **flags: str | None) -> Settings:
         """Return the settings of the flags, else of TASKWHEEL_* variables, else the defaults.
 
         Raises:
             InvalidArgument: a value cannot be read; the field is the flag's name.
         """
+
+        def given(name: str, default: str = "") -> str:
+            return flags.get(name) or environment.get(f"TASKWHEEL_{name.upper()}") or default
+
         return cls(
-            listen=listen or environment.get("TASKWHEEL_LISTEN") or DEFAULT_LISTEN,
-            database_url=database_url or environment.get("TASKWHEEL_DATABASE_URL") or DEFAULT_DATABASE_URL,
-            lease=_lease(lease or environment.get("TASKWHEEL_LEASE") or DEFAULT_LEASE),
+            listen=given("listen", DEFAULT_LISTEN),
+            database_url=given("database_url", DEFAULT_DATABASE_URL),
+            lease=_lease(given("lease", DEFAULT_LEASE)),
+            tls_cert=given("tls_cert"),
+            tls_key=given("tls_key"),
+            tls_client_ca=given("tls_client_ca"),
         )
 
 
@@ -62,7 +68,7 @@ def _lease(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if not match:
         raise InvalidArgument("lease", f"must be a duration such as 30s, 500ms or 2m: '{clip(text)}'")
-    lease = round(float(match[1]) * _UNITS[match[2]])
+    lease = round(float(match[1]) * _UNITS[match[2] or "s"])
     if not MIN_LEASE <= lease <= MAX_LEASE:
         raise InvalidArgument("lease", "must be between 1s and 1h")
     return lease

@@ -44,12 +44,15 @@ class ApiServer:
     Args:
         servicers: who implements each service, by the service's bare name.
         listen: `HOST:PORT`; port 0 takes a free one.
+        credentials: of the server, for TLS; None: without.
 
     Raises:
         PortInUse: another process has the port, or there is no such address.
     """
 
-    def __init__(self, servicers: Mapping[str, object], listen: str) -> None:
+    def __init__(
+        self, servicers: Mapping[str, object], listen: str, credentials: grpc.ServerCredentials | None = None
+    ) -> None:
         self._server = grpc.aio.server(options=_OPTIONS)
         handlers = [handlers_of(service(name), servicer) for name, servicer in servicers.items()]
         self._names = [f"{PACKAGE}.{name}" for name in servicers]
@@ -57,7 +60,11 @@ class ApiServer:
         handlers.append(handlers_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
         self._server.add_generic_rpc_handlers([*handlers, *_reflection([*self._names, HEALTH])])
         try:
-            self.port = self._server.add_insecure_port(listen)
+            self.port = (
+                self._server.add_secure_port(listen, credentials)
+                if credentials
+                else self._server.add_insecure_port(listen)
+            )
         except RuntimeError as error:
             raise PortInUse(
                 f"cannot listen on {listen}: the port is in use, or the address is not of this machine"
