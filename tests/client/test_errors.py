@@ -97,3 +97,12 @@ def test_run_failed_carries_the_run_and_tells_why():
     assert str(error) == "runs/1 FAILED: ValueError: no"
     cancelled = taskwheel.TaskRun(TaskRun(name="runs/1", state="CANCELLED", state_reason="CANCEL_REQUESTED"))
     assert str(taskwheel.RunFailed(cancelled)) == "runs/1 CANCELLED: CANCEL_REQUESTED"
+
+
+@pytest.mark.parametrize("side", ["CLIENT: Sent", "SERVER: Received"])
+def test_a_request_that_grpc_itself_refuses_is_too_large(side):
+    failed = Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, trailers=[("a", "b")])
+    failed.details = lambda: f"{side} message larger than max (5000060 vs. 4194304)"  # type: ignore[method-assign]
+    error = from_grpc(failed)
+    assert isinstance(error, taskwheel.RequestTooLarge)
+    assert error.message == "the request has 5,000,060 bytes; at most 4,194,304 are taken"

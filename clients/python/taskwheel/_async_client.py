@@ -14,7 +14,7 @@ from taskwheel import _follow
 from taskwheel._async_task import AsyncTaskHandle
 from taskwheel._errors import NotFound, RunFailed
 from taskwheel._requests import RunRequest, TaskFields, batches, mint_request_id, run_name, task_message
-from taskwheel._transport import AsyncTransport, Metadata, Transport
+from taskwheel._transport import DEFAULT_TIMEOUT, AsyncTransport, Metadata, Transport
 from taskwheel._values import from_timestamp, to_timestamp
 from taskwheel._views import Event, LogEntry, SchedulePreview, ServerInfo, Task, TaskRun
 from taskwheel.v1 import (
@@ -37,6 +37,7 @@ class AsyncClient:
     Args:
         address: host and port; default the environment variable TASKWHEEL_ADDRESS, else localhost:7420.
         credentials: of the channel, such as grpc.ssl_channel_credentials(); default none, without TLS.
+        server_name: the name in the server's certificate; default the host of the address.
         metadata: sent with each call, such as [("authorization", "Bearer …")], or a function that is asked each time.
         timeout: seconds until a call without a timeout of its own is DeadlineExceeded.
     """
@@ -46,10 +47,16 @@ class AsyncClient:
         address: str | None = None,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
         metadata: Metadata = (),
-        timeout: float = 10.0,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._options = {"credentials": credentials, "metadata": metadata, "timeout": timeout}
+        self._options = {
+            "credentials": credentials,
+            "server_name": server_name,
+            "metadata": metadata,
+            "timeout": timeout,
+        }
         self._address = address
 
     @functools.cached_property

@@ -10,7 +10,7 @@ import grpc
 
 from taskwheel._async_client import AsyncClient
 from taskwheel._async_task import AsyncTaskHandle
-from taskwheel._transport import Metadata, Transport, run_blocking
+from taskwheel._transport import DEFAULT_TIMEOUT, Metadata, Transport, run_blocking
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,6 +103,7 @@ class Client:
     Args:
         address: host and port; default the environment variable TASKWHEEL_ADDRESS, else localhost:7420.
         credentials: of the channel, such as grpc.ssl_channel_credentials(); default none, without TLS.
+        server_name: the name in the server's certificate; default the host of the address.
         metadata: sent with each call, such as [("authorization", "Bearer …")], or a function that is asked each time.
         timeout: seconds until a call without a timeout of its own is DeadlineExceeded.
     """
@@ -112,10 +113,13 @@ class Client:
         address: str | None = None,
         *,
         credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
         metadata: Metadata = (),
-        timeout: float = 10.0,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._core = _Core(address, credentials=credentials, metadata=metadata, timeout=timeout)
+        self._core = _Core(
+            address, credentials=credentials, server_name=server_name, metadata=metadata, timeout=timeout
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ taskwheel.Error
 │   ├── Aborted               the caller's view is stale: an etag or a lease that is not current any more
 │   ├── OutOfRange            a cursor outside what is kept
 │   ├── ResourceExhausted     a bound was reached: `retry_after`
+│   ├── RequestTooLarge       a request beyond 4 MiB, which never got to the server
 │   ├── Unavailable           no answer now; the call is safe to repeat: `retry_after`
 │   ├── DeadlineExceeded      no answer in time; the outcome is unknown
 │   ├── Unauthenticated       the credentials are missing or not valid
@@ -24,6 +25,7 @@ taskwheel.Error
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -106,6 +108,10 @@ class OutOfRange(RpcError):
 
 class ResourceExhausted(_Retryable):
     """A bound was reached."""
+
+
+class RequestTooLarge(RpcError):
+    """The request is larger than 4 MiB, all that one message may have; nothing was done."""
 
 
 class Unavailable(_Retryable):
@@ -196,11 +202,16 @@ _DETAILS = (
     error_details_pb2.RequestInfo,
 )
 
+# The library of gRPC refuses by itself, on either side of the connection.
+_TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received) message larger than max \((\d+) vs\. (\d+)\)")
+
 
 def from_grpc(failed: Any) -> RpcError:
     """The error for a call that failed, of grpc or of grpc.aio, with every detail that came with it."""
     code = failed.code()
     details = [_unpack(any_) for any_ in _status(failed).details]
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (size := _TOO_LARGE.search(failed.details() or "")):
+        return RequestTooLarge(code, f"the request has {int(size[1]):,} bytes; at most {int(size[2]):,} are taken")
     return _BY_CODE.get(code, RpcError)(code, failed.details() or code.name, tuple(details))
 
 

@@ -32,6 +32,7 @@ Metadata = Sequence[tuple[str, str]] | Callable[[], Sequence[tuple[str, str]]]
 """What goes with each call, such as an authorization: fixed, or asked for anew each time."""
 
 DEFAULT_ADDRESS = "localhost:7420"
+DEFAULT_TIMEOUT = 10.0
 
 _RETRY = {
     "maxAttempts": 4,
@@ -68,7 +69,13 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 5_000),
     # A page ends at 3 MiB, but its last item may be a run with 1 MiB of payload and 1 MiB of result.
     ("grpc.max_receive_message_length", 16 * 2**20),
+    # What the server takes: more is refused before it is sent.
+    ("grpc.max_send_message_length", 4 * 2**20),
 ]
+
+
+def _named(server_name: str | None) -> list[tuple[str, str]]:
+    return [("grpc.ssl_target_name_override", server_name)] if server_name else []
 
 
 class _Connection:
@@ -78,10 +85,11 @@ class _Connection:
         self,
         address: str | None,
         *,
-        credentials: grpc.ChannelCredentials | None,
-        metadata: Metadata,
-        timeout: float,
         library: Any,
+        credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
+        metadata: Metadata = (),
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self.address = address or os.environ.get("TASKWHEEL_ADDRESS") or DEFAULT_ADDRESS
         self.timeout = timeout
@@ -89,7 +97,7 @@ class _Connection:
         self.channel = (
             library.insecure_channel(self.address, _OPTIONS)
             if credentials is None
-            else library.secure_channel(self.address, credentials, _OPTIONS)
+            else library.secure_channel(self.address, credentials, [*_OPTIONS, *_named(server_name)])
         )
         self.tasks: Any = task_service_pb2_grpc.TaskServiceStub(self.channel)
         self.runs: Any = task_run_service_pb2_grpc.TaskRunServiceStub(self.channel)

@@ -55,6 +55,7 @@ class Worker:
         grace: seconds that runs may still take after stop; then async handlers are cancelled, and plain ones are left
             to their leases.
         credentials: of the channel, such as grpc.ssl_channel_credentials(); default none, without TLS.
+        server_name: the name in the server's certificate; default the host of the address.
         metadata: sent with each call, or a function that is asked each time.
     """
 
@@ -66,6 +67,7 @@ class Worker:
         worker_id: str | None = None,
         grace: float = 30.0,
         credentials: grpc.ChannelCredentials | None = None,
+        server_name: str | None = None,
         metadata: Metadata = (),
     ) -> None:
         self.address = address
@@ -73,7 +75,9 @@ class Worker:
         self.max_concurrent_runs = max_concurrent_runs
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}"
         self.grace = grace
-        self._options = {"credentials": credentials, "metadata": metadata, "timeout": 10.0}
+        self.credentials = credentials
+        self.server_name = server_name
+        self.metadata = metadata
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -127,7 +131,9 @@ class Worker:
         if not self.handlers:
             raise ValueError("the worker has no handlers")
         self._loop = asyncio.get_running_loop()
-        transport = AsyncTransport(self.address, **self._options)
+        transport = AsyncTransport(
+            self.address, credentials=self.credentials, server_name=self.server_name, metadata=self.metadata
+        )
         outbox = Outbox()
         executor = Executor(self.handlers, self.max_concurrent_runs, outbox)
         connecting = asyncio.create_task(self._stay_connected(transport, outbox, executor))
