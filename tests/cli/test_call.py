@@ -21,6 +21,12 @@ def test_an_rpc_is_called_with_json(run, tmp_path):
     assert run("call grpc.health.v1.Health/Check").json == {"status": "SERVING"}
 
 
+def test_whole_numbers_have_no_fraction(run):
+    run("call TaskService/CreateTask", '{"taskId": "a", "task": {"worker": {"handler": "a"}}}')
+    answer = run("call TaskService/RunTask", '{"name": "a", "payload": {"n": 3, "x": [0.5, -1]}}')
+    assert '{"n": 3, "x": [0.5, -1]}' in answer.out.replace('"x": [0.5, -1], "n": 3', '"n": 3, "x": [0.5, -1]')
+
+
 def test_an_error_is_told_with_its_details(run):
     outcome = run("call TaskService/GetTask", '{"name": "nope"}')
     status = json.loads(outcome.err)

@@ -73,10 +73,24 @@ def test_the_next_slots_are_previewed(run, echo):
     lines = run("task preview echo --count 2").lines
     assert "05:00" in lines[0]
     assert [line.strip() for line in lines[2:]] == ["2026-03-02T05:00:00.000Z", "2026-03-03T05:00:00.000Z"]
+    assert run("task preview echo --count 2 -o name").lines == ["2026-03-02T05:00:00.000Z", "2026-03-03T05:00:00.000Z"]
     new_york = "--cron '30 2 * * *' --time-zone America/New_York --after 2026-03-08T00:00:00Z"
     assert "SHIFTED" in run(f"task preview {new_york} --count 1").out
     assert run("task preview").code == 2
     assert run("task preview echo --cron @daily").code == 2
+
+
+def test_slots_are_previewed_as_the_clocks_of_their_zone_show_them(run):
+    berlin = "--cron '30 * * * *' --time-zone Europe/Berlin --after 2026-10-25T00:00:00Z"
+    _, head, *slots = run(f"task preview {berlin} --count 3").lines
+    assert head.split() == ["TIME", "Europe/Berlin", "CLOCK", "CHANGE"]
+    assert [slot.split() for slot in slots] == [
+        ["2026-10-25T00:30:00.000Z", "2026-10-25T02:30:00+02:00"],
+        ["2026-10-25T01:30:00.000Z", "2026-10-25T02:30:00+01:00", "REPEATED"],
+        ["2026-10-25T02:30:00.000Z", "2026-10-25T03:30:00+01:00"],
+    ]
+    run("task create both --every 1h --cron '0 5 * * *' --time-zone Asia/Tokyo")
+    assert run("task preview both --count 1").lines[1].split() == ["TIME", "Asia/Tokyo", "CLOCK", "CHANGE"]
 
 
 def test_slots_are_backfilled(run, echo):
@@ -161,6 +175,9 @@ def test_events_are_printed(run, echo):
         ("worker nowhere:worker", 2, "nowhere"),
         ("worker json:dumps", 2, "not a taskwheel.Worker"),
         ("serve --lease soon", 2, "duration"),
+        ("worker json:dumps --grace soon", 2, "90s"),
+        ("run wait x --timeout soon", 2, "90s"),
+        ("call TaskService/GetTask --timeout soon", 2, "90s"),
         ("nope", 2, "nope"),
     ],
 )
@@ -168,6 +185,14 @@ def test_each_condition_has_its_exit_code(run, line, code, told):
     outcome = run(line)
     assert (outcome.code, outcome.out) == (code, "")
     assert told in outcome.err
+
+
+def test_a_request_that_is_too_large_is_a_mistake(run, echo, tmp_path):
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps({"text": "x" * 5 * 2**20}), encoding="utf-8")
+    outcome = run(f"task run echo --payload @{path}")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "at most 4,194,304" in outcome.err
 
 
 def test_what_is_taken_is_told_by_the_exit_code(run, echo):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from taskwheel.cli import call, dev, events, run, serve, task, task_edit, task_run, worker
+from taskwheel.cli.connection import connected
 
 app = typer.Typer(
     name="taskwheel",
@@ -27,5 +28,8 @@ runs = typer.Typer(help="Look at runs, wait for them, cancel them.", no_args_is_
 run.register(runs)
 app.add_typer(runs, name="run")
 
-for command in (events.events, worker.worker, call.call, serve.serve, dev.dev):
-    app.command()(command)
+app.command()(connected(events.events))
+app.command()(connected(worker.worker))
+app.command()(connected(call.call))
+app.command()(serve.serve)
+app.command()(dev.dev)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from taskwheel.cli.options import Address
+from taskwheel.cli.connection import Connection
+from taskwheel.cli.options import LENGTH, option
+from taskwheel.cli.output import compact
 
 _PREFIX = "taskwheel.v1."
 
 
 def call(
-    method: Annotated[str, typer.Argument(metavar="[SERVICE/METHOD]", help="Such as TaskService/GetTask.")] = "",
+    method: Annotated[str, typer.Argument(metavar="SERVICE/METHOD", help="Such as TaskService/GetTask.")] = "",
     requests: Annotated[
-        str, typer.Argument(metavar="[JSON|@FILE|-]", help="The request; several, one after the other, for a stream.")
+        str, typer.Argument(metavar="JSON|@FILE|-", help="The request; several, one after the other, for a stream.")
     ] = "{}",
     *,
-    timeout: Annotated[float | None, typer.Option(help="Seconds until the call is given up.")] = None,
-    address: Address = None,
+    timeout: Annotated[
+        timedelta | None, option(help="When to give up.  [default: 10s; streams: never]", **LENGTH)
+    ] = None,
+    connection: Connection,
 ) -> None:
     """Call an rpc and print what it answers, one JSON object a line; without SERVICE/METHOD, list them."""
     from google.protobuf.descriptor_pool import Default
@@ -38,7 +43,7 @@ def call(
     rpc = service and service.methods_by_name.get(rpc_name)
     if rpc is None:
         raise typer.BadParameter(f"no rpc {method!r}; `taskwheel call` lists them", param_hint="SERVICE/METHOD")
-    _call(rpc, _parse(rpc, requests), address, timeout)
+    _call(rpc, _parse(rpc, requests), connection, timeout)
 
 
 def _services(pool: Any) -> list[Any]:
@@ -77,28 +82,28 @@ def _parse(rpc: Any, text: str) -> list[Any]:
     return messages
 
 
-def _call(rpc: Any, requests: list[Any], address: str | None, timeout: float | None) -> None:
+def _call(rpc: Any, requests: list[Any], connection: Connection, timeout: timedelta | None) -> None:
     import grpc
-    from google.protobuf.json_format import MessageToDict
     from google.protobuf.message_factory import GetMessageClass
 
     from taskwheel._errors import from_grpc
     from taskwheel._transport import Transport
+    from taskwheel._views import View
     from taskwheel.cli.exits import exit_code
 
-    transport = Transport(address, credentials=None, metadata=(), timeout=timeout or 10.0)
+    transport = Transport(connection.address, **connection.security())
     invoke = transport.channel.stream_stream(
         f"/{rpc.containing_service.full_name}/{rpc.name}",
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=GetMessageClass(rpc.output_type).FromString,
     )
-    limit = timeout if rpc.server_streaming else timeout or transport.timeout
+    limit = timeout.total_seconds() if timeout else None if rpc.server_streaming else transport.timeout
     try:
         for response in invoke(iter(requests), timeout=limit):
-            typer.echo(json.dumps(MessageToDict(response), ensure_ascii=False))
+            typer.echo(compact(View(response).to_dict()))
     except grpc.RpcError as failed:
         error = from_grpc(failed)
-        details = [{"@type": detail.DESCRIPTOR.full_name, **MessageToDict(detail)} for detail in error.details]
+        details = [{"@type": detail.DESCRIPTOR.full_name, **View(detail).to_dict()} for detail in error.details]
         status = {"code": error.code.name, "message": error.message, "details": details}
         typer.echo(json.dumps(status, indent=2, ensure_ascii=False), err=True)
         raise typer.Exit(exit_code(error)) from None

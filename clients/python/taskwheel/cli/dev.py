@@ -18,6 +18,8 @@ from typing import Annotated
 
 import typer
 
+from taskwheel.cli.options import option
+
 # What is made here stays here, in the folder that the command is given in.
 _FOLDER = Path(".taskwheel")
 _DEFAULT_LISTEN = "127.0.0.1:7420"
@@ -41,17 +43,17 @@ _NEXT_LINES = Template("""\
 
 def dev(
     *,
-    once: Annotated[bool, typer.Option("--once", help="End when the sample has run; 0 if it SUCCEEDED.")] = False,
+    once: Annotated[bool, option("--once", help="End when the sample has run; 0 if it SUCCEEDED.")] = False,
     listen: Annotated[
         str | None,
-        typer.Option(
+        option(
             envvar="TASKWHEEL_LISTEN",
             metavar="HOST:PORT",
             help=f"Where to listen.  [default: {_DEFAULT_LISTEN}, or a free port if that one is taken]",
         ),
     ] = None,
     database_url: Annotated[
-        str, typer.Option(envvar="TASKWHEEL_DATABASE_URL", metavar="URL", help="Where everything is kept.")
+        str, option(envvar="TASKWHEEL_DATABASE_URL", metavar="URL", help="Where everything is kept.")
     ] = f"sqlite:///{_FOLDER}/taskwheel.db",
 ) -> None:
     """Start a server, a worker and sample tasks, and show what they do, until Ctrl-C."""

@@ -6,24 +6,23 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
-import typer
-
 import taskwheel
-from taskwheel.cli.options import Address, EventFilter, Format, Limit, Output
+from taskwheel.cli.connection import Connection
+from taskwheel.cli.options import EventFilter, Format, Limit, Output, option
 from taskwheel.cli.output import event_line, stream
 
 
 def events(
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they happen.")] = False,
-    after: Annotated[int | None, typer.Option(min=0, help="Begin after this sequence; 0: with the oldest.")] = None,
+    follow: Annotated[bool, option("--follow", "-f", help="Go on with events as they happen.")] = False,
+    after: Annotated[int | None, option(min=0, help="Begin after this sequence; 0: with the oldest.")] = None,
     filter: EventFilter = "",
     limit: Limit = 50,
-    address: Address = None,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Print what happened to tasks and runs: the last events, or with --follow what happens from now on."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         chosen: Iterable[taskwheel.Event]
         if follow:
             chosen = client.watch_events(filter=filter, after=after)

@@ -22,6 +22,7 @@ _CODES: dict[type[taskwheel.Error], int] = {
     taskwheel.InvalidArgument: 2,
     taskwheel.UnsupportedValue: 2,
     taskwheel.OutOfRange: 2,
+    taskwheel.RequestTooLarge: 2,
     taskwheel.NotFound: 3,
     taskwheel.AlreadyExists: 4,
     taskwheel.FailedPrecondition: 5,

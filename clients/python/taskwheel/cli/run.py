@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-import taskwheel
-from taskwheel.cli.options import Address, Format, Limit, Output, RunFilter, RunName, RunOrder
+from taskwheel.cli import waiting
+from taskwheel.cli.connection import Connection, connected
+from taskwheel.cli.options import Format, Limit, Output, RunFilter, RunName, RunOrder, Timeout, option
 from taskwheel.cli.output import RUN_COLUMNS, log_line, show, show_all, stream
-from taskwheel.cli.task_run import finish
+from taskwheel.cli.waiting import finish, hint
 
-FollowRetries = Annotated[bool, typer.Option("--follow-retries", help="Go on to the last attempt.")]
+FollowRetries = Annotated[bool, option("--follow-retries", help="Go on to the last attempt.")]
 
 
 class State(StrEnum):
@@ -41,30 +42,32 @@ class Level(StrEnum):
 def register(runs: typer.Typer) -> None:
     """Add the commands."""
     for command in (get, list_, wait, cancel, logs):
-        runs.command(command.__name__.rstrip("_"))(command)
+        runs.command(command.__name__.rstrip("_"))(connected(command))
 
 
 def get(
-    name: RunName, *, follow_retries: FollowRetries = False, address: Address = None, output: Output = Format.table
+    name: RunName, *, follow_retries: FollowRetries = False, connection: Connection, output: Output = Format.table
 ) -> None:
     """Show a run."""
-    with taskwheel.Client(address) as client:
-        show(client.get_run(name, follow_retries=follow_retries), output)
+    with connection.client() as client:
+        run = client.get_run(name, follow_retries=follow_retries)
+    show(run, output)
+    hint(run)
 
 
 def list_(
     *,
-    task: Annotated[str, typer.Option(help="Only runs of this task.")] = "",
-    state: Annotated[State | None, typer.Option(help="Only runs in this state.")] = None,
+    task: Annotated[str, option(help="Only runs of this task.")] = "",
+    state: Annotated[State | None, option(help="Only runs in this state.")] = None,
     filter: RunFilter = "",
     order_by: RunOrder = "",
     limit: Limit = 50,
-    address: Address = None,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """List runs, newest first."""
     parts = [f'task = "{task}"' if task else "", f"state = {state}" if state else "", f"({filter})" if filter else ""]
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         whole = " AND ".join(filter_ for filter_ in parts if filter_)
         runs = client.list_runs(filter=whole, order_by=order_by, page_size=min(limit, 1000))
         show_all(islice(runs, limit), output, RUN_COLUMNS, lambda run: run.name)
@@ -73,41 +76,41 @@ def list_(
 def wait(
     name: RunName,
     *,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait.  [default: no end]")] = None,
+    timeout: Timeout = None,
     follow_retries: FollowRetries = False,
-    address: Address = None,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Wait until a run is done, and print its result; exit with 1 unless it succeeded."""
-    with taskwheel.Client(address) as client:
-        finish(client.wait(name, timeout=timeout, follow_retries=follow_retries), output)
+    with connection.client() as client:
+        finish(waiting.wait(client, name, timeout, follow_retries=follow_retries), output)
 
 
 def cancel(
     name: RunName,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
-    pending_only: Annotated[bool, typer.Option("--pending-only", help="Only if it has not started.")] = False,
-    address: Address = None,
+    reason: Annotated[str, option(help="Why, for people.")] = "",
+    pending_only: Annotated[bool, option("--pending-only", help="Only if it has not started.")] = False,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Cancel a run."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.cancel(name, reason=reason, pending_only=pending_only), output)
 
 
 def logs(
     name: RunName,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is done.")] = False,
+    follow: Annotated[bool, option("--follow", "-f", help="Go on until the run is done.")] = False,
     follow_retries: FollowRetries = False,
-    after: Annotated[int, typer.Option(min=0, help="Begin after the entry of this sequence.")] = 0,
-    level: Annotated[Level, typer.Option(help="The least level to print.")] = Level.DEBUG,
-    address: Address = None,
+    after: Annotated[int, option(min=0, help="Begin after the entry of this sequence.")] = 0,
+    level: Annotated[Level, option(help="The least level to print.")] = Level.DEBUG,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Print what a run wrote."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         for entry in client.follow_logs(
             name, after=after, follow=follow, follow_retries=follow_retries, min_level=level.value
         ):

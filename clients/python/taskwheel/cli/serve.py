@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from taskwheel.cli.options import option
+
+
+def _setting(variable: str, metavar: str, help: str) -> Any:
+    return option(envvar=variable, metavar=metavar, help=help)
+
+
+Listen = Annotated[
+    str | None,
+    _setting("TASKWHEEL_LISTEN", "HOST:PORT", "Where to listen; port 0: any free one.  [default: 127.0.0.1:7420]"),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    _setting("TASKWHEEL_DATABASE_URL", "URL", "Where everything is kept.  [default: sqlite:///taskwheel.db]"),
+]
+Lease = Annotated[
+    str | None, _setting("TASKWHEEL_LEASE", "DURATION", "How long a worker has to renew a run.  [default: 30s]")
+]
+TlsCert = Annotated[
+    str | None, _setting("TASKWHEEL_TLS_CERT", "FILE", "Serve with TLS: the certificate, PEM.  [default: no TLS]")
+]
+TlsKey = Annotated[str | None, _setting("TASKWHEEL_TLS_KEY", "FILE", "The key of the certificate, PEM.")]
+TlsClientCa = Annotated[
+    str | None, _setting("TASKWHEEL_TLS_CLIENT_CA", "FILE", "Take only callers with a certificate of this CA, PEM.")
+]
 
 
 def serve(
     *,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TASKWHEEL_LISTEN",
-            metavar="HOST:PORT",
-            help="Where to listen; port 0: any free one.  [default: 127.0.0.1:7420]",
-        ),
-    ] = None,
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TASKWHEEL_DATABASE_URL",
-            metavar="URL",
-            help="Where everything is kept.  [default: sqlite:///taskwheel.db]",
-        ),
-    ] = None,
-    lease: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TASKWHEEL_LEASE",
-            metavar="DURATION",
-            help="How long a worker holds a run unless it renews.  [default: 30s]",
-        ),
-    ] = None,
+    listen: Listen = None,
+    database_url: DatabaseUrl = None,
+    lease: Lease = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     try:
@@ -46,7 +54,15 @@ def serve(
         )
         raise typer.Exit(2) from None
     try:
-        settings = Settings.read(os.environ, listen=listen, database_url=database_url, lease=lease)
+        settings = Settings.read(
+            os.environ,
+            listen=listen,
+            database_url=database_url,
+            lease=lease,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+        )
     except InvalidArgument as error:
         raise typer.BadParameter(error.description, param_hint=f"--{error.field}") from None
     raise typer.Exit(run_server(settings))

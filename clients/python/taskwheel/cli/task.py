@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 import taskwheel
-from taskwheel.cli.options import Address, Format, Instant, Limit, Output, TaskFilter, TaskName, TaskOrder
+from taskwheel.cli.connection import Connection, connected
+from taskwheel.cli.options import Format, Instant, Limit, Output, TaskFilter, TaskName, TaskOrder, option
 from taskwheel.cli.output import RUN_COLUMNS, TASK_COLUMNS, console, moment, show, show_all
 
 
 def register(tasks: typer.Typer) -> None:
     """Add the commands."""
     for command in (get, list_, rename, pause, resume, delete, preview, backfill):
-        tasks.command(command.__name__.rstrip("_"))(command)
+        tasks.command(command.__name__.rstrip("_"))(connected(command))
 
 
-def get(name: TaskName, *, address: Address = None, output: Output = Format.table) -> None:
+def get(name: TaskName, *, connection: Connection, output: Output = Format.table) -> None:
     """Show a task."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.task(name).get(), output)
 
 
@@ -29,11 +34,11 @@ def list_(
     filter: TaskFilter = "",
     order_by: TaskOrder = "",
     limit: Limit = 50,
-    address: Address = None,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """List tasks, newest first."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         tasks = client.list_tasks(filter=filter, order_by=order_by, page_size=min(limit, 1000))
         show_all(islice(tasks, limit), output, TASK_COLUMNS, lambda task: task.name)
 
@@ -42,67 +47,86 @@ def rename(
     name: TaskName,
     new_id: Annotated[str, typer.Argument(metavar="NEW_ID", help="The new id.")],
     *,
-    address: Address = None,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Give a task another id."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.task(name).rename(new_id), output)
 
 
 def pause(
     name: TaskName,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
-    address: Address = None,
+    reason: Annotated[str, option(help="Why, for people.")] = "",
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Stop the schedules of a task; its runs go on."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.task(name).pause(reason), output)
 
 
-def resume(name: TaskName, *, address: Address = None, output: Output = Format.table) -> None:
+def resume(name: TaskName, *, connection: Connection, output: Output = Format.table) -> None:
     """Start the schedules of a paused task again, from now on."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.task(name).resume(), output)
 
 
 def delete(
     name: TaskName,
     *,
-    etag: Annotated[str, typer.Option(help="Only if the task still has this etag.")] = "",
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Fine if there is no such task.")] = False,
-    address: Address = None,
+    etag: Annotated[str, option(help="Only if the task still has this etag.")] = "",
+    allow_missing: Annotated[bool, option("--allow-missing", help="Fine if there is no such task.")] = False,
+    connection: Connection,
 ) -> None:
     """Delete a task; its pending runs are cancelled."""
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         client.task(name).delete(etag=etag, allow_missing=allow_missing)
 
 
 def preview(
-    name: Annotated[str | None, typer.Argument(metavar="[TASK]", help="The task; or give --cron.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="TASK", help="The task; or give --cron.")] = None,
     *,
-    cron: Annotated[str, typer.Option(metavar="EXPRESSION", help="A cron expression that is not stored.")] = "",
-    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="The IANA zone of the expression.")] = "UTC",
+    cron: Annotated[str, option(metavar="EXPRESSION", help="A cron expression that is not stored.")] = "",
+    time_zone: Annotated[str, option(metavar="ZONE", help="The IANA zone of the expression.")] = "UTC",
     after: Instant = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many slots.")] = 10,
-    address: Address = None,
+    count: Annotated[int, option(min=1, max=1000, help="How many slots.")] = 10,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Show the next times at which a task is due, or a cron expression."""
     if (name is None) == (not cron):
         raise typer.BadParameter("give either a task or --cron")
-    with taskwheel.Client(address) as client:
-        answer = (
-            client.preview(taskwheel.cron(cron, time_zone=time_zone), count=count, after=after)
-            if name is None
-            else client.task(name).preview(count=count, after=after)
-        )
+    with connection.client() as client:
+        if name is None:
+            schedules = [taskwheel.cron(cron, time_zone=time_zone)]
+            answer = client.preview(schedules[0], count=count, after=after)
+        else:
+            schedules = client.task(name).get().schedules
+            answer = client.task(name).preview(count=count, after=after)
     if output is Format.table:
         console().print(answer.description, style="bold", markup=False)
-    columns = {"TIME": lambda slot: moment(slot.time), "CLOCK CHANGE": lambda slot: slot.dst.replace("NONE", "")}
+    columns = {
+        "TIME": lambda slot: moment(slot.time),
+        **_local_columns(schedules),
+        "CLOCK CHANGE": lambda slot: slot.dst.replace("NONE", ""),
+    }
     show_all(answer.slots, output, columns, lambda slot: moment(slot.time))
+
+
+def _local_columns(schedules: list[Any]) -> dict[str, Callable[[taskwheel.Slot], str]]:
+    """A column for each zone that schedules go by."""
+    columns: dict[str, Callable[[taskwheel.Slot], str]] = {}
+    for name in sorted({schedule.time_zone for schedule in schedules} - {"", "UTC"}):
+        with suppress(ZoneInfoNotFoundError):  # a machine without zone files
+            columns[name] = partial(_local, zone=ZoneInfo(name))
+    return columns
+
+
+def _local(slot: taskwheel.Slot, zone: ZoneInfo) -> str:
+    """The slot as the clocks of a zone show it. The offset tells the two passes of an hour that comes twice apart."""
+    return slot.time.astimezone(zone).isoformat(timespec="seconds") if slot.time else ""
 
 
 def backfill(
@@ -110,14 +134,14 @@ def backfill(
     start: Annotated[str, typer.Argument(help="The first instant of the range.")],
     end: Annotated[str, typer.Argument(help="The end of the range, which is not part of it.")],
     *,
-    request_id: Annotated[str, typer.Option(help="Names the backfill: repeated, it starts nothing twice.")] = "",
-    address: Address = None,
+    request_id: Annotated[str, option(help="Names the backfill: repeated, it starts nothing twice.")] = "",
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Start the runs of all slots in a range of time."""
     from taskwheel.cli.values import instant
 
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         runs = client.task(name).backfill(instant(start), instant(end), request_id=request_id)
     columns = {"SLOT": lambda run: moment(run.scheduled_time)} | {head: RUN_COLUMNS[head] for head in ("RUN", "STATE")}
     show_all(runs, output, columns, lambda run: run.name)

@@ -10,7 +10,8 @@ import typer
 
 import taskwheel
 from taskwheel.cli import values
-from taskwheel.cli.options import Address, Format, Labels, Output, Payload, Tags, TaskName
+from taskwheel.cli.connection import Connection, connected
+from taskwheel.cli.options import LENGTH, Format, Labels, Output, Payload, Tags, TaskName, option
 from taskwheel.cli.output import show
 
 
@@ -31,35 +32,33 @@ class Misfire(StrEnum):
     SKIP = "SKIP"
 
 
-_LENGTH: Any = {"parser": values.duration, "metavar": "DURATION"}
-
-Handler = Annotated[str | None, typer.Option(help="The name of the handler that workers have.")]
-Cron = Annotated[list[str] | None, typer.Option("--cron", metavar="EXPRESSION", help="Due by cron; may be repeated.")]
+Handler = Annotated[str | None, option(help="The name of the handler that workers have.")]
+Cron = Annotated[list[str] | None, option("--cron", metavar="EXPRESSION", help="Due by cron; may be repeated.")]
 Every = Annotated[
     list[timedelta] | None,
-    typer.Option("--every", help="Due at a distance, such as 5m; may be repeated.", **_LENGTH),
+    option("--every", help="Due at a distance, such as 5m; may be repeated.", **LENGTH),
 ]
 At = Annotated[
     list[datetime] | None,
-    typer.Option("--at", parser=values.instant, metavar="TIME", help="Due once, such as +10m; may be repeated."),
+    option("--at", parser=values.instant, metavar="TIME", help="Due once, such as +10m; may be repeated."),
 ]
-TimeZone = Annotated[str, typer.Option(metavar="ZONE", help="The IANA zone of cron expressions.")]
-Jitter = Annotated[timedelta | None, typer.Option(help="The greatest delay after a slot.", **_LENGTH)]
-Priority = Annotated[int | None, typer.Option(help="Higher goes first.")]
-MaxAttempts = Annotated[int | None, typer.Option(min=1, help="How many attempts there are in all.")]
+TimeZone = Annotated[str, option(metavar="ZONE", help="The IANA zone of cron expressions.")]
+Jitter = Annotated[timedelta | None, option(help="The greatest delay after a slot.", **LENGTH)]
+Priority = Annotated[int | None, option(help="Higher goes first.")]
+MaxAttempts = Annotated[int | None, option(min=1, help="How many attempts there are in all.")]
 RetryDelay = Annotated[
     list[timedelta] | None,
-    typer.Option("--retry-delay", help="The delay after an attempt; may be repeated.", **_LENGTH),
+    option("--retry-delay", help="The delay after an attempt; may be repeated.", **LENGTH),
 ]
-RetryOn = Annotated[list[str] | None, typer.Option("--retry-on", metavar="ERROR", help="Retry only this error name.")]
-RetryOnLost = Annotated[bool, typer.Option("--retry-on-lost", help="Retry also when the worker is lost.")]
-OverlapPolicy = Annotated[Overlap | None, typer.Option("--overlap", help="A slot while an earlier run is not done.")]
-MisfirePolicy = Annotated[Misfire | None, typer.Option("--misfire", help="Which missed slots are started.")]
-RunTimeout = Annotated[timedelta | None, typer.Option(help="How long an attempt may run.", **_LENGTH)]
-StartDeadline = Annotated[timedelta | None, typer.Option(help="How long a run may wait to start.", **_LENGTH)]
-MaxConcurrent = Annotated[int | None, typer.Option("--max-concurrent-runs", min=0, help="How many run at a time.")]
-DisplayName = Annotated[str | None, typer.Option(help="A name for people.")]
-Description = Annotated[str | None, typer.Option(help="A text for people.")]
+RetryOn = Annotated[list[str] | None, option("--retry-on", metavar="ERROR", help="Retry only this error name.")]
+RetryOnLost = Annotated[bool, option("--retry-on-lost", help="Retry also when the worker is lost.")]
+OverlapPolicy = Annotated[Overlap | None, option("--overlap", help="A slot while an earlier run is not done.")]
+MisfirePolicy = Annotated[Misfire | None, option("--misfire", help="Which missed slots are started.")]
+RunTimeout = Annotated[timedelta | None, option(help="How long an attempt may run.", **LENGTH)]
+StartDeadline = Annotated[timedelta | None, option(help="How long a run may wait to start.", **LENGTH)]
+MaxConcurrent = Annotated[int | None, option("--max-concurrent-runs", min=0, help="How many run at a time.")]
+DisplayName = Annotated[str | None, option(help="A name for people.")]
+Description = Annotated[str | None, option(help="A text for people.")]
 
 
 _PLAIN = (
@@ -76,8 +75,8 @@ _PLAIN = (
 
 def register(tasks: typer.Typer) -> None:
     """Add the commands."""
-    tasks.command()(create)
-    tasks.command()(update)
+    tasks.command()(connected(create))
+    tasks.command()(connected(update))
 
 
 def create(
@@ -104,15 +103,15 @@ def create(
     max_concurrent_runs: MaxConcurrent = None,
     display_name: DisplayName = None,
     description: Description = None,
-    paused: Annotated[bool, typer.Option("--paused", help="Create it with its schedules stopped.")] = False,
-    request_id: Annotated[str, typer.Option(help="Makes the command safe to repeat.")] = "",
-    validate_only: Annotated[bool, typer.Option("--validate-only", help="Check alone.")] = False,
-    address: Address = None,
+    paused: Annotated[bool, option("--paused", help="Create it with its schedules stopped.")] = False,
+    request_id: Annotated[str, option(help="Makes the command safe to repeat.")] = "",
+    validate_only: Annotated[bool, option("--validate-only", help="Check alone.")] = False,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Create a task. Without --handler its id is the name of the handler; without a schedule it runs on demand."""
     fields = _fields(locals()) | {"handler": handler or name} | ({"paused": True} if paused else {})
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.create_task(name, request_id=request_id, validate_only=validate_only, **fields), output)
 
 
@@ -123,7 +122,7 @@ def update(
     cron: Cron = None,
     every: Every = None,
     at: At = None,
-    no_schedules: Annotated[bool, typer.Option("--no-schedules", help="Run on demand only.")] = False,
+    no_schedules: Annotated[bool, option("--no-schedules", help="Run on demand only.")] = False,
     time_zone: TimeZone = "UTC",
     jitter: Jitter = None,
     payload: Payload = None,
@@ -141,16 +140,16 @@ def update(
     max_concurrent_runs: MaxConcurrent = None,
     display_name: DisplayName = None,
     description: Description = None,
-    etag: Annotated[str, typer.Option(help="Only if the task still has this etag.")] = "",
-    validate_only: Annotated[bool, typer.Option("--validate-only", help="Check alone.")] = False,
-    address: Address = None,
+    etag: Annotated[str, option(help="Only if the task still has this etag.")] = "",
+    validate_only: Annotated[bool, option("--validate-only", help="Check alone.")] = False,
+    connection: Connection,
     output: Output = Format.table,
 ) -> None:
     """Set the given fields of a task. Schedules, tags, labels and the retry policy are set as a whole."""
     fields = _fields(locals()) | ({"schedules": []} if no_schedules else {})
     if not fields:
         raise typer.BadParameter("give at least one field to set")
-    with taskwheel.Client(address) as client:
+    with connection.client() as client:
         show(client.task(name).update(etag=etag, validate_only=validate_only, **fields), output)
 
 

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import timedelta
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 import taskwheel
-from taskwheel.cli.options import Address
+from taskwheel.cli.connection import Connection
+from taskwheel.cli.options import LENGTH, option
 
 
 def worker(
     target: Annotated[str, typer.Argument(metavar="MODULE:WORKER", help="Where it stands, such as jobs:worker.")],
     *,
-    address: Address = None,
-    max_concurrent_runs: Annotated[int | None, typer.Option(min=1, help="How many runs at a time.")] = None,
-    grace: Annotated[float | None, typer.Option(min=0, help="Seconds that runs may take after SIGTERM.")] = None,
+    connection: Connection,
+    max_concurrent_runs: Annotated[int | None, option(min=1, help="How many runs at a time.")] = None,
+    grace: Annotated[timedelta | None, option(help="How long runs may go on after SIGTERM.", **LENGTH)] = None,
 ) -> None:
     """Work runs with the handlers of a taskwheel.Worker, until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     found = _find(target)
-    found.address = address or found.address
+    found.address = connection.address or found.address
+    if security := connection.security():
+        found.credentials, found.server_name = security["credentials"], security["server_name"]
     found.max_concurrent_runs = max_concurrent_runs or found.max_concurrent_runs
-    found.grace = found.grace if grace is None else grace
+    found.grace = found.grace if grace is None else grace.total_seconds()
     found.run()
 
 
