@@ -11,8 +11,9 @@ from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State
 from taskwheel_server.retry import FixedDelays, RetryPolicy
 from taskwheel_server.schedule import Schedule
-from taskwheel_server.wheel.commands import CompleteRuns, Result
-from tests.wheel.handwheel import START, HandWheel, lease_of
+from taskwheel_server.wheel.commands import AdmitSlots, CompleteRuns, Result
+from taskwheel_server.wheel.turn import SLICE
+from tests.wheel.handwheel import START, HandWheel, lease_of, task_ref
 
 EVERY_MINUTE = [Schedule(interval=MINUTE)]
 
@@ -139,6 +140,43 @@ def test_cancel_running_cancels_what_waits_and_starts_at_once(wheel: HandWheel) 
     wheel.fail(wheel.started())
     wheel.advance(MINUTE)
     assert wheel.states() == ["RETRIED", "CANCELLED", "READY"]
+
+
+def test_cancel_running_takes_on_many_runs_in_slices_before_the_slot_starts(wheel: HandWheel) -> None:
+    task(wheel, OverlapPolicy.CANCEL_RUNNING)
+    wheel.run_many(2 * SLICE + 7)
+    wheel.clock.advance(MINUTE - 10 * SECOND)
+    wheel.settle()
+    running = wheel.claim(3)
+    wheel.clock.advance(10 * SECOND)
+    stopped = []
+    while wheel.wheel.busy:
+        wheel.wheel.turn()
+        states = wheel.states()
+        stopped.append(states.count("CANCELLED") + states.count("CANCELLING"))
+        assert ("HELD" in states) == (stopped[-1] == 2 * SLICE + 7)
+    assert sorted(set(stopped)) == [SLICE, 2 * SLICE, 2 * SLICE + 7]
+    assert wheel.slots() == [(60, "SCHEDULE", "HELD")]
+    for run in running:
+        assert wheel.stop(run)
+    assert wheel.slots() == [(60, "SCHEDULE", "READY")]
+
+
+def test_cancel_running_of_a_backfill_takes_on_all_at_once(wheel: HandWheel) -> None:
+    task(wheel, OverlapPolicy.ALLOW)
+    wheel.run_many(SLICE + 7)
+    [run] = wheel.call(
+        AdmitSlots(
+            task=task_ref("t"),
+            uids=[wheel.wheel.minter.mint()],
+            slots=[START - MINUTE],
+            backfill="b",
+            overlap_policy=OverlapPolicy.CANCEL_RUNNING,
+            request_digest=b"",
+        )
+    )
+    assert wheel.states().count("CANCELLED") == SLICE + 7
+    assert run.state is State.READY
 
 
 def test_cancel_running_ends_with_the_lease_of_a_silent_worker(wheel: HandWheel) -> None:

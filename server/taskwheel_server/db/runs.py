@@ -175,10 +175,10 @@ def all_tasks_with_held(connection: Connection) -> list[str]:
     return [row[0] for row in fetch(connection, "SELECT DISTINCT task_uid FROM runs WHERE state = 2")]
 
 
-def not_done(connection: Connection, task_uid: str) -> list[Run]:
-    """Return a task's runs that have not ended, oldest first."""
-    text = f"{_SELECT}end_time IS NULL AND task_uid=? ORDER BY uid"
-    return [run_of(row) for row in fetch(connection, text, task_uid)]
+def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
+    """Return a task's runs that have neither ended nor been asked to, oldest first, at most `limit`."""
+    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY uid LIMIT ?"
+    return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
 
 
 def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:

@@ -15,6 +15,7 @@ from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State, Stat
 from taskwheel_server.wheel.admit import find_task, place, reused, stamp, start_limit, store
 from taskwheel_server.wheel.ending import Endings
 from taskwheel_server.wheel.settle import ask_to_stop
+from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
     from taskwheel_server.model.task import Task
@@ -64,6 +65,9 @@ def tick_tasks(turn: Turn, limit: int) -> None:
         try:
             fresh += _due_runs(turn, task)
             advanced.append((next_time(task, turn.now), task.uid))
+        except MoreToStop:
+            # What was stopped so far stays so; the slot is due again in the next turn.
+            turn.unfinished = True
         except schedule.InvalidSchedule as error:
             # It must not stop the wheel, nor be silent.
             pause(turn, task, f"taskwheel: the schedule cannot be kept: {error}")
@@ -84,7 +88,7 @@ def _due_runs(turn: Turn, task: Task) -> list[Run]:
     schedules = load_schedules(task.schedules)
     first = task.next_time if task.next_time is not None else turn.now
     on_time = turn.now - MISSED_AFTER
-    overlap = Overlap(turn, task, task.overlap_policy)
+    overlap = Overlap(turn, task, task.overlap_policy, in_slices=True)
     fresh = _missed(turn, task, overlap, first, on_time - 1) if first < on_time else []
     timely = schedule.slots_between(
         schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=MAX_TIMELY
@@ -146,6 +150,10 @@ def _skip(run: Run, reason: str, now: int) -> Run:
     return run
 
 
+class MoreToStop(Exception):
+    """A slot has not got all runs out of its way yet."""
+
+
 class Overlap:
     """Judges the slots of one task in one turn against every run of the task that is not done.
 
@@ -153,12 +161,15 @@ class Overlap:
         turn: under way.
         task: whose slots.
         policy: what decides.
+        in_slices: whether to leave runs that must make way to later turns if they are many.
     """
 
-    def __init__(self, turn: Turn, task: Task, policy: OverlapPolicy) -> None:
+    def __init__(self, turn: Turn, task: Task, policy: OverlapPolicy, *, in_slices: bool) -> None:
         self._turn = turn
         self._task = task
         self._policy = policy
+        self._in_slices = in_slices
+        self._stopping = False
         self._last: Run | None = None
         if policy is not OverlapPolicy.ALLOW:
             waits = bool(runs.held(turn.connection, task.uid, StateReason.OVERLAP_QUEUED, 1))
@@ -167,7 +178,7 @@ class Overlap:
             self._busy, self._queued = running or waits, running and waits
 
     def enter(self, run: Run) -> Run:
-        """Place the run of the next slot, or skip it, and return it."""
+        """Place the run of the next slot, or skip it, and return it. Raises MoreToStop before the first is placed."""
         now = self._turn.now
         match self._policy:
             case OverlapPolicy.ALLOW:
@@ -188,21 +199,29 @@ class Overlap:
         return run
 
     def _clear(self) -> None:
-        """Cancel what the task has under way; stay busy while anything still runs."""
+        """Have the task's runs make way for the next slot; stay busy while one that was told to stop still runs."""
         if self._last:
             _skip(self._last, StateReason.OVERLAP_SKIPPED, self._turn.now)
-        endings = Endings(self._turn)
-        asked: list[tuple[Run, State]] = []
-        self._busy = False
-        for run in runs.not_done(self._turn.connection, self._task.uid):
-            if run.state.pending:
-                endings.cancel(run, StateReason.OVERLAP_CANCELLED)
-                continue
-            self._busy = True
-            if run.state is State.RUNNING:
-                ask_to_stop(self._turn, asked, run, StateReason.OVERLAP_CANCELLED)
-        self._turn.write_moved(asked)
-        endings.write()
+            self._busy = self._stopping
+            return
+        while going_on := runs.going_on(self._turn.connection, self._task.uid, SLICE):
+            _stop(self._turn, going_on)
+            if len(going_on) == SLICE and self._in_slices:
+                raise MoreToStop
+        self._busy = self._stopping = runs.has_open(self._turn.connection, self._task.uid)
+
+
+def _stop(turn: Turn, going_on: list[Run]) -> None:
+    """Cancel runs that a slot does not wait for."""
+    endings = Endings(turn)
+    asked: list[tuple[Run, State]] = []
+    for run in going_on:
+        if run.state.pending:
+            endings.cancel(run, StateReason.OVERLAP_CANCELLED)
+        else:
+            ask_to_stop(turn, asked, run, StateReason.OVERLAP_CANCELLED)
+    turn.write_moved(asked)
+    endings.write()
 
 
 def backfill(turn: Turn, commands: list[AdmitSlots]) -> None:
@@ -219,7 +238,7 @@ def _backfill(turn: Turn, command: AdmitSlots) -> list[Run]:
     known = runs.by_slot(turn.connection, task.uid, command.backfill, command.slots)
     if any(run.request_digest != command.request_digest for run in known.values()):
         raise reused(command.backfill)
-    overlap = Overlap(turn, task, command.overlap_policy or task.overlap_policy)
+    overlap = Overlap(turn, task, command.overlap_policy or task.overlap_policy, in_slices=False)
     answer: list[Run] = []
     fresh: list[Run] = []
     for slot, uid in zip(command.slots, command.uids, strict=True):
