@@ -175,6 +175,19 @@ class TestAssignments:
         assert hand.close() == []
         assert get(stubs, waiting).state == TaskRun.PENDING
 
+    def test_what_was_not_written_when_a_worker_drains_is_handed_back(self, server, stubs):
+        runs = [run_task(stubs, payload={"text": "x" * 900_000}) for _ in range(12)]
+        with grpc.insecure_channel(server.address, NO_READ_AHEAD) as channel:
+            hand = Hand(Stubs(channel), room=100)
+            while any(get(stubs, run).state != TaskRun.RUNNING for run in runs):
+                server.settle()
+            hand.send(drain=True)
+            # The one message that is being written is the worker's; what waits behind it is not.
+            until_handed_back(server, stubs, runs[6:])
+            assigned = [each.run.name for answer in hand.close() for each in answer.assignments]
+        assert assigned == [run.name for run in runs[: len(assigned)]]
+        assert len(assigned) in {3, 6}
+
 
 class TestResults:
     def test_acknowledgements_come_in_the_order_of_the_results(self, stubs):
@@ -223,6 +236,19 @@ class TestResults:
         refusal = refusal_of(end_of(hand))
         assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["results[1].error.name"])
         assert states(stubs, [first, second]) == [TaskRun.SUCCEEDED, TaskRun.RUNNING]
+
+    @pytest.mark.parametrize("empty", [True, False], ids=["empty", "not empty"])
+    def test_more_entries_than_a_request_may_have_are_refused_before_they_cost(self, stubs, empty):
+        [run] = run_many(stubs, 1)
+        hand = Hand(stubs)
+        [assignment] = hand.assigned()
+        lines = log_of(assignment, *["" if empty else "x"] * 1000)
+        hand.send(logs=[lines] * 10, results=[result_of(assignment)])
+        assert acknowledged(hand) == [ACCEPTED]
+        hand.send(logs=[lines] * 11)
+        refusal = refusal_of(end_of(hand))
+        assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["logs"])
+        assert get(stubs, run).log_count == 10_000
 
     def test_bytes_that_are_no_request_end_the_stream(self, stubs):
         call = stubs.channel.stream_stream("/taskwheel.v1.WorkerService/Work")(iter([b"\xff\xff"]))

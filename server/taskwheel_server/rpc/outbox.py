@@ -14,6 +14,8 @@ from taskwheel_server.wheel.commands import Lease
 from taskwheel_server.workers import Stop
 
 MAX_MESSAGE_BYTES = 3 * 1024 * 1024
+# Of an acknowledgement or a cancellation, at most: the longest name of a run, and a few small numbers.
+NOTE_BYTES = 160
 
 
 class Outbox:
@@ -75,22 +77,23 @@ class Outbox:
         message = WorkResponse(goaway=self._goaway)
         self._goaway = False
         statuses = Acknowledgement.LEASE_LOST, Acknowledgement.ACCEPTED
-        for lease, accepted in self._acknowledged:
+        room = MAX_MESSAGE_BYTES
+        for lease, accepted in self._acknowledged[: room // NOTE_BYTES]:
             message.acknowledgements.add(run=run_name(self._namespace, lease.uid), status=statuses[accepted])
-        self._acknowledged.clear()
+            room -= NOTE_BYTES
+        del self._acknowledged[: len(message.acknowledgements)]
         assigned: list[Run] = []
         copier = Copier()
-        room = MAX_MESSAGE_BYTES
-        while self._assignments and (self._assignments[0][1] <= room or not assigned):
+        while self._assignments and (self._assignments[0][1] <= room or not (assigned or message.acknowledgements)):
             run, size = self._assignments.popleft()
             assigned.append(run)
             room -= size
             self._bytes -= size
             put_assignment(message.assignments.add(), run, copier)
         # A run must not be stopped before it is assigned.
-        if not self._assignments:
-            for stop in self._stops:
+        if not self._assignments and room > 0:
+            for stop in self._stops[: room // NOTE_BYTES]:
                 reason = Cancellation.LEASE_LOST if stop.lost else Cancellation.CANCEL_REQUESTED
                 message.cancellations.add(run=run_name(self._namespace, stop.uid), attempt=stop.attempt, reason=reason)
-            self._stops.clear()
+            del self._stops[: len(message.cancellations)]
         return message.SerializeToString(), assigned

@@ -121,19 +121,25 @@ class WorkerStream:
     def go_away(self) -> None:
         """Tell the worker that the server is about to stop, and take on no more runs for it."""
         self._outbox.go_away()
-        self._draining = True
-        submit_unattended(self._wheel, Drain(session=self._session))
+        submit_unattended(self._wheel, self._drain())
         self._news.set()
 
     def _push(self, claimed: list[Run], stops: list[Stop]) -> None:
-        if self._left:
+        if self._left or self._draining:
             hand_back(self._wheel, claimed)
-            return
-        self._outbox.assign(claimed)
-        self._outbox.stop(stops)
+        else:
+            self._outbox.assign(claimed)
+        if not self._left:
+            self._outbox.stop(stops)
         if self._outbox.backlog > MAX_BACKLOG:
             self._clogged = self._session.draining = True
         self._news.set()
+
+    def _drain(self) -> Drain:
+        """Assign no more runs, and hand back those that wait to be written; the wheel is to be told."""
+        self._draining = True
+        hand_back(self._wheel, self._outbox.withdraw())
+        return Drain(session=self._session)
 
     def _leave(self) -> None:
         """Take no more runs, and hand back those that wait to be written."""
@@ -199,8 +205,7 @@ class WorkerStream:
         if releases:
             self._submit(ReleaseRuns(leases=releases), lambda held: self._outbox.acknowledge(releases, held))
         if request.drain:
-            self._draining = True
-            self._submit(Drain(session=self._session), lambda _: None)
+            self._submit(self._drain(), lambda _: None)
 
     def _submit(self, command: Command, note: Callable[[Any], None]) -> None:
         answer = self._wheel.submit(command)
