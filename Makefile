@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help setup run test verify fix bench protos lock
+.PHONY: help setup run test verify fix bench bench-peers protos lock
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1	\2/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 13
 
 setup:  ## .venv from requirements/dev.lock, with this checkout in it
 	@sh tools/setup.sh dev
@@ -32,6 +32,9 @@ fix: setup  ## what ruff can mend
 
 bench: setup  ## the benchmarks, a line a figure
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with ratios
+	@$(PY) -m benchmarks.peers $(ARGS)
 
 protos: setup  ## the generated code anew
 	$(PY) tools/protos.py

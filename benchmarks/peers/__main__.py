@@ -1,0 +1,72 @@
+"""taskwheel and its peers on this machine, in one run: a table with ratios.
+
+python -m benchmarks.peers [--quick] [--only WORD] [--scenario WORD] [--repetitions N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from benchmarks.peers.scenarios import SCENARIOS, Bench, Readings
+from benchmarks.peers.systems import OURS, PEERS, System
+from benchmarks.peers.table import merged, table
+from benchmarks.peers.toolchains import BUILD, Missing
+
+REPETITIONS = 3
+QUICK = 0.05
+
+
+def main() -> int:
+    """Measure and print; return 1 if taskwheel itself could not be measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Measure taskwheel and its peers.")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the work, once: does all of it work?")
+    parser.add_argument("--only", default="", metavar="WORD", help="only the peers whose name holds WORD")
+    parser.add_argument("--scenario", default="", metavar="WORD", help="only the scenarios whose name holds WORD")
+    parser.add_argument("--repetitions", type=int, metavar="N", help="of each measurement")
+    arguments = parser.parse_args()
+    systems = [*OURS, *(peer for peer in PEERS if arguments.only.lower() in peer.name.lower())]
+    # So that whoever ends this program ends the services with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    BUILD.mkdir(exist_ok=True)
+    log = BUILD / "log"
+    log.write_bytes(b"")
+    readings: dict[str, list[Readings]] = {system.name: [] for system in systems}
+    skipped = {system.name: reason for system in systems if (reason := _missing(system))}
+    scale = QUICK if arguments.quick else 1.0
+    # By turns: the machine is noisy, and what disturbs one repetition disturbs all systems.
+    for _ in range(arguments.repetitions or (1 if arguments.quick else REPETITIONS)):
+        for system in systems:
+            if system.name not in skipped:
+                readings[system.name].append(_measure(Bench(system, log, scale), arguments.scenario))
+    rows = {name: merged(measured) for name, measured in readings.items() if name not in skipped}
+    print(table(rows, OURS[-1].name if any(rows.get(OURS[-1].name, {}).values()) else OURS[0].name))
+    for name, reason in skipped.items():
+        print(f"\n{name}: not measured, {reason}")
+    return int(not all(system.name in rows for system in OURS))
+
+
+def _missing(system: System) -> str:
+    """Build what a system needs; return what is missing, if anything."""
+    try:
+        system.driver()
+    except Missing as missing:
+        return str(missing)
+    return ""
+
+
+def _measure(bench: Bench, only: str) -> Readings:
+    readings: Readings = {}
+    for scenario in SCENARIOS:
+        if only in scenario.__name__:
+            print(f"{bench.system.name}: {scenario.__name__}", file=sys.stderr, flush=True)
+            try:
+                readings |= scenario(bench)
+            except (Missing, RuntimeError, OSError) as error:
+                print(f"    {error}", file=sys.stderr, flush=True)
+    return readings
+
+
+if __name__ == "__main__":
+    sys.exit(main())
