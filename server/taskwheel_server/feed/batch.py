@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskwheel_server.db import events
+from taskwheel_server.db import events, namespaces
 from taskwheel_server.errors import OutOfRange
 from taskwheel_server.model.event import Event
 
@@ -93,9 +93,16 @@ def load(connection: Connection, namespace: str, after: int, codec: Codec) -> Ba
     if not found:
         return None
     if found[0].sequence != after + 1:
-        raise OutOfRange(
-            "EVENTS_COMPACTED",
-            f"event {after + 1} is no longer kept; the oldest is {found[0].sequence}",
-            oldest_sequence=str(found[0].sequence),
-        )
+        newest = namespaces.sequences(connection)[namespace]
+        raise out_of_range("EVENTS_COMPACTED", after, found[0].sequence, newest)
     return Batch(found, b"".join([*parts, codec.mark(found[-1].sequence)]), ends)
+
+
+def out_of_range(reason: str, after: int, oldest: int, newest: int) -> OutOfRange:
+    """Return the error for a sequence to resume after that is not among those kept, `oldest` to `newest`."""
+    return OutOfRange(
+        reason,
+        f"after_sequence {after} is out of range: events {oldest} to {newest} are kept",
+        oldest_sequence=str(oldest),
+        newest_sequence=str(newest),
+    )

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from taskwheel_server.clock import Clock
 from taskwheel_server.db import events
-from taskwheel_server.errors import OutOfRange, Unavailable
-from taskwheel_server.feed.batch import Batch, Codec, Matcher, load
+from taskwheel_server.errors import Unavailable
+from taskwheel_server.feed.batch import Batch, Codec, Matcher, load, out_of_range
 from taskwheel_server.feed.signals import Signal, Signals
 from taskwheel_server.feed.tail import Tail
 from taskwheel_server.feed.watcher import Send, Watcher
@@ -182,9 +182,4 @@ def _position(after: int | None, gone: int, newest: int) -> int:
         return gone
     if gone <= after <= newest:
         return after
-    raise OutOfRange(
-        "SEQUENCE_AHEAD" if after > newest else "EVENTS_COMPACTED",
-        f"after_sequence {after} is out of range: events {gone + 1} to {newest} are kept",
-        oldest_sequence=str(gone + 1),
-        newest_sequence=str(newest),
-    )
+    raise out_of_range("SEQUENCE_AHEAD" if after > newest else "EVENTS_COMPACTED", after, gone + 1, newest)
