@@ -114,6 +114,15 @@ def test_a_worker_keeps_its_work_through_a_full_store(wheel: HandWheel) -> None:
     assert len(worker.take()) == 1
 
 
+def test_the_journal_and_the_caches_of_readers_stay_small(wheel: HandWheel) -> None:
+    if not wheel.database_url.startswith("sqlite"):
+        pytest.skip("its operator's")
+    with wheel.store.write() as connection:
+        assert fetch_value(connection, "PRAGMA journal_size_limit") == 64 * KIB * KIB
+        assert fetch_value(connection, "PRAGMA synchronous") == 2
+    assert wheel.store.read(fetch_value, "PRAGMA cache_size") == -8 * KIB
+
+
 @contextmanager
 def broken() -> Iterator[None]:
     """Let every statement fail."""

@@ -63,14 +63,17 @@ def lock_file(url: URL) -> IO[bytes]:
 def writer(url: URL) -> Engine:
     """Return the engine of the one writing connection: WAL, and each commit on the disk before it is acknowledged."""
     engine = create_engine(url, pool_size=1, max_overflow=0, connect_args=_CONNECT)
-    _configure(engine, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+    # A WAL that one large turn or a long read made grow is cut again to 64 MiB.
+    pragmas = "journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "journal_size_limit=67108864"
+    _configure(engine, *pragmas)
     return engine
 
 
 def reader(url: URL) -> Engine:
     """Return the engine of the reading connections: they see whole commits and cannot write."""
     engine = create_engine(url, pool_size=READERS, max_overflow=0, connect_args=_CONNECT)
-    _configure(engine, "PRAGMA query_only=ON")
+    # Several of them, which read the mapped file at no cost: what one large List has read need not stay.
+    _configure(engine, "query_only=ON", "cache_size=-8192")
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
@@ -105,8 +108,8 @@ _CONNECT = {"check_same_thread": False, "timeout": 10, "cached_statements": 512,
 def _configure(engine: Engine, *pragmas: str) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: object) -> None:
-        for pragma in (*pragmas, "PRAGMA cache_size=-65536", "PRAGMA temp_store=MEMORY", "PRAGMA mmap_size=268435456"):
-            connection.execute(pragma)
+        for pragma in (*pragmas, "temp_store=MEMORY", "mmap_size=268435456"):
+            connection.execute(f"PRAGMA {pragma}")
 
 
 def _execute(connection: Connection, statement: str, values: Sequence[Any], *, many: bool = False) -> Any:
