@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 
+import grpc
 import pytest
 
 import taskwheel
@@ -321,3 +322,24 @@ def test_a_worker_that_the_server_refuses_says_so(server):
     worker.handler("a")(doubled)
     with pytest.raises(taskwheel.InvalidArgument):
         worker.run()
+
+
+def test_an_outage_is_told_once(monkeypatch, caplog):
+    worker = taskwheel.Worker("127.0.0.1:9")
+    worker.handler("h")(lambda run: None)
+    welcomes = [False, False, True, False, False]
+
+    class Broken:
+        def __init__(self, *_):
+            self.welcomed = welcomes.pop(0)
+
+        async def work(self):
+            if not welcomes:
+                worker.stop()
+            raise taskwheel.Unavailable(grpc.StatusCode.UNAVAILABLE, "refused")
+
+    monkeypatch.setattr("taskwheel._worker.worker.Stream", Broken)
+    monkeypatch.setattr("taskwheel._worker.worker._FIRST_DELAY", 0.001)
+    worker.run()
+    told = "no connection to 127.0.0.1:9, trying again: refused [UNAVAILABLE]"
+    assert [record.message for record in caplog.records] == [told] * 2

@@ -162,7 +162,7 @@ class Worker:
         hello = worker_service_pb2.Hello(
             worker_id=self.worker_id, handlers=self.handlers, max_concurrent_runs=self.max_concurrent_runs
         )
-        delay = _FIRST_DELAY
+        delay, told = _FIRST_DELAY, False
         while not self._over(outbox):
             stream = Stream(transport, hello, outbox, executor)
             try:
@@ -170,7 +170,11 @@ class Worker:
             except RpcError as error:
                 if error.code not in _BROKEN:
                     raise
-                _log.warning("the stream of %s broke: %s", self.worker_id, error)
+                if stream.welcomed or not told:  # once an outage
+                    _log.warning("no connection to %s, trying again: %s", transport.address, error)
+                told = True
+            else:
+                told = False
             if stream.welcomed:
                 delay = _FIRST_DELAY
             pause = delay * random.uniform(0.5, 1)
