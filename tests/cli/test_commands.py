@@ -187,6 +187,21 @@ def test_each_condition_has_its_exit_code(run, line, code, told):
     assert told in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("task run ehco", "  did you mean 'echo'?\n"),
+        ("task get namespaces/default/tasks/echoo", "  did you mean 'echo'?\n"),
+        ("task get Echo", ""),
+        ("task get nightly", ""),
+    ],
+)
+def test_a_task_of_nearly_the_same_id_is_named(run, echo, line, told):
+    outcome = run(line)
+    assert outcome.code == 3
+    assert outcome.err.partition("\n")[2] == told
+
+
 def test_a_request_that_is_too_large_is_a_mistake(run, echo, tmp_path):
     path = tmp_path / "large.json"
     path.write_text(json.dumps({"text": "x" * 5 * 2**20}), encoding="utf-8")

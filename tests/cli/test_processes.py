@@ -1,6 +1,7 @@
 """The commands that stay, as processes of their own."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -46,3 +47,9 @@ def test_a_server_and_a_worker_run_until_sigterm(tmp_path):
 def test_help_imports_no_grpc():
     code = "import sys, taskwheel.cli.app; sys.exit(bool({'grpc', 'sqlalchemy', 'google'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_shell_completes_commands():
+    asked = {"_TASKWHEEL_COMPLETE": "complete_bash", "COMP_WORDS": "taskwheel task re", "COMP_CWORD": "2"}
+    done = subprocess.run(TASKWHEEL, env=os.environ | asked, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["rename", "resume"]

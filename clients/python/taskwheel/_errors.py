@@ -205,6 +205,9 @@ _DETAILS = (
 # The library of gRPC refuses by itself, on either side of the connection.
 _TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received) message larger than max \((\d+) vs\. (\d+)\)")
 
+# What it says first of every connection that fails.
+_NO_CONNECTION = "failed to connect to all addresses; last error: UNKNOWN: "
+
 
 def from_grpc(failed: Any) -> RpcError:
     """The error for a call that failed, of grpc or of grpc.aio, with every detail that came with it."""
@@ -212,7 +215,8 @@ def from_grpc(failed: Any) -> RpcError:
     details = [_unpack(any_) for any_ in _status(failed).details]
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (size := _TOO_LARGE.search(failed.details() or "")):
         return RequestTooLarge(code, f"the request has {int(size[1]):,} bytes; at most {int(size[2]):,} are taken")
-    return _BY_CODE.get(code, RpcError)(code, failed.details() or code.name, tuple(details))
+    message = (failed.details() or code.name).removeprefix(_NO_CONNECTION)
+    return _BY_CODE.get(code, RpcError)(code, message, tuple(details))
 
 
 def _status(failed: Any) -> Any:

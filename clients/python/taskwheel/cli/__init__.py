@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -12,6 +13,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Args:
         arguments: what follows the name of the program; default that of the process.
     """
+    # Read when the library loads: it would say in lines of its own what we say in ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from taskwheel.cli.app import app
 
     try:

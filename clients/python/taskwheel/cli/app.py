@@ -7,24 +7,40 @@ import typer
 from taskwheel.cli import call, dev, events, run, serve, task, task_edit, task_run, worker
 from taskwheel.cli.connection import connected
 
+_EPILOG = """\b
+Each option has a variable. Those of the server's address, of TLS and of --output are named
+after the option alone, such as TASKWHEEL_ADDRESS; others after the command too, such as
+TASKWHEEL_RUN_LIST_LIMIT.
+
+\b
+Exit codes:
+  1  the run did not succeed     4  already exists     7  a limit; try later
+  2  usage                       5  wrong state        8  not allowed
+  3  not found                   6  no answer          9  the run is not done yet
+"""
+
 app = typer.Typer(
     name="taskwheel",
     help="Schedule tasks and run them on workers, behind one gRPC API.",
-    epilog="Each option can be set by a variable too: TASKWHEEL_ADDRESS, TASKWHEEL_OUTPUT, or TASKWHEEL_ with the "
-    "command and the option, such as TASKWHEEL_RUN_LIST_LIMIT. Exit codes: 1 a run did not succeed, 2 usage, "
-    "3 not found, 4 already exists, 5 wrong state, 6 no answer, 7 try later, 8 not allowed, 9 still running.",
+    epilog=_EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"auto_envvar_prefix": "TASKWHEEL", "help_option_names": ["-h", "--help"]},
+    context_settings={
+        "auto_envvar_prefix": "TASKWHEEL",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
 )
 
-tasks = typer.Typer(help="Define tasks and start runs of them.", no_args_is_help=True, rich_markup_mode=None)
+tasks = typer.Typer(help="Define tasks, and start runs of them.", no_args_is_help=True, rich_markup_mode=None)
 for module in (task_edit, task_run, task):
     module.register(tasks)
 app.add_typer(tasks, name="task")
 
-runs = typer.Typer(help="Look at runs, wait for them, cancel them.", no_args_is_help=True, rich_markup_mode=None)
+runs = typer.Typer(
+    help="Look at runs, wait for them, cancel them, read their logs.", no_args_is_help=True, rich_markup_mode=None
+)
 run.register(runs)
 app.add_typer(runs, name="run")
 

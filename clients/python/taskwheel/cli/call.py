@@ -24,12 +24,10 @@ def call(
         str, typer.Argument(metavar="JSON|@FILE|-", help="The request; several, one after the other, for a stream.")
     ] = "{}",
     *,
-    timeout: Annotated[
-        timedelta | None, option(help="When to give up.  [default: 10s; streams: never]", **LENGTH)
-    ] = None,
+    timeout: Annotated[timedelta | None, option(help="Give up then.  [default: 10s; streams: never]", **LENGTH)] = None,
     connection: Connection,
 ) -> None:
-    """Call an rpc and print what it answers, one JSON object a line; without SERVICE/METHOD, list them."""
+    """Call a method of the API and print the answers, a JSON object a line. Without arguments, list the methods."""
     from google.protobuf.descriptor_pool import Default
 
     services = {service.full_name: service for service in _services(Default())}

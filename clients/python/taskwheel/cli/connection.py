@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +37,9 @@ ServerName = Annotated[
         help="The name in the server's certificate, if it is not HOST.",
     ),
 ]
+
+# How many tasks are looked through for one of nearly the same id.
+_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Connection:
             raise typer.BadParameter("--cert and --key go together")
         if not (self.tls or self.ca_cert or self.cert or self.server_name):
             return {}
+        import ssl
+
         import grpc
 
         context = ssl.create_default_context()  # gRPC itself tells nothing about files that it cannot use
@@ -97,9 +104,22 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
         connection = Connection(**{name: given.pop(name) for name in names})
-        command(**given, connection=connection)
+        try:
+            command(**given, connection=connection)
+        except taskwheel.NotFound as error:
+            if error.reason == "TASK_NOT_FOUND" and "did you mean" not in error.message:
+                _suggest(connection, error)
+            raise
 
     rest = [parameter for name, parameter in parameters.items() if name != "connection"]
     keyword = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
     with_options.__signature__ = inspect.Signature([*rest, *keyword])  # type: ignore[attr-defined]
     return with_options
+
+
+def _suggest(connection: Connection, error: taskwheel.NotFound) -> None:
+    """Add to an error a task whose id is nearly the one that is not there."""
+    with suppress(taskwheel.RpcError), connection.client() as client:
+        ids = [task.task_id for task in islice(client.list_tasks(page_size=_LISTED), _LISTED)]
+        for near in get_close_matches(error.metadata["task"].rpartition("/")[2], ids, n=1):
+            error.add_note(f"did you mean {near!r}?")

@@ -43,7 +43,7 @@ _NEXT_LINES = Template("""\
 
 def dev(
     *,
-    once: Annotated[bool, option("--once", help="End when the sample has run; 0 if it SUCCEEDED.")] = False,
+    once: Annotated[bool, option("--once", help="End when the sample has run, with 0 if it SUCCEEDED.")] = False,
     listen: Annotated[
         str | None,
         option(
@@ -56,7 +56,7 @@ def dev(
         str, option(envvar="TASKWHEEL_DATABASE_URL", metavar="URL", help="Where everything is kept.")
     ] = f"sqlite:///{_FOLDER}/taskwheel.db",
 ) -> None:
-    """Start a server, a worker and sample tasks, and show what they do, until Ctrl-C."""
+    """Start a server, a worker and sample tasks, until Ctrl-C."""
     try:
         import structlog
 

@@ -14,14 +14,14 @@ from taskwheel.cli.output import event_line, stream
 
 def events(
     *,
-    follow: Annotated[bool, option("--follow", "-f", help="Go on with events as they happen.")] = False,
-    after: Annotated[int | None, option(min=0, help="Begin after this sequence; 0: with the oldest.")] = None,
+    follow: Annotated[bool, option("--follow", "-f", help="Go on as they happen; --limit has no part.")] = False,
+    after: Annotated[int | None, option(min=0, metavar="N", help="Begin after event N; 0: with the oldest.")] = None,
     filter: EventFilter = "",
     limit: Limit = 50,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Print what happened to tasks and runs: the last events, or with --follow what happens from now on."""
+    """Print events: the last ones, or with --follow those to come."""
     with connection.client() as client:
         chosen: Iterable[taskwheel.Event]
         if follow:

@@ -48,5 +48,7 @@ def tell(error: taskwheel.Error) -> None:
         for field, description in error.fields.items():
             if f"{field}: {description}" not in error.message:
                 typer.echo(f"  {field}: {description}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        typer.echo(f"  {note}", err=True)
     if isinstance(error, taskwheel.ResourceExhausted | taskwheel.Unavailable) and error.retry_after:
         typer.echo(f"  try again in {error.retry_after:g} s", err=True)

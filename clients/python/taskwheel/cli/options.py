@@ -27,26 +27,27 @@ class Format(StrEnum):
 
 Output = Annotated[
     Format,
-    option("--output", "-o", envvar="TASKWHEEL_OUTPUT", help="Print for people, for programs, or names."),
+    option("--output", "-o", envvar="TASKWHEEL_OUTPUT", help="For people, for programs, or names alone."),
 ]
 Timeout = Annotated[
     timedelta | None,
-    option(help="How long to wait, such as 30s.  [default: no end]", **LENGTH),
+    option(help="Wait at most so long, such as 30s.  [default: no end]", **LENGTH),
 ]
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Id, full name or uid of the task.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Uid or full name of the run.")]
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Its id, full name or uid.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Its uid or full name.")]
 Payload = Annotated[
     dict[str, Any] | None,
-    option(parser=values.payload, metavar="JSON|@FILE|-", help="What the handler is given: a JSON object."),
+    option(parser=values.payload, metavar="JSON|@FILE|-", help="A JSON object for the handler."),
 ]
-Tags = Annotated[list[str] | None, option("--tag", help="A tag; may be repeated.")]
-Labels = Annotated[list[str] | None, option("--label", metavar="KEY=VALUE", help="A label; may be repeated.")]
-RunFilter = Annotated[str, option(help="An AIP-160 filter, such as: state = FAILED AND task = nightly")]
-TaskFilter = Annotated[str, option(help='An AIP-160 filter, such as: state = PAUSED AND tags:"reports"')]
-EventFilter = Annotated[str, option(help="An AIP-160 filter, such as: type = run_failed AND task = nightly")]
-RunOrder = Annotated[str, option(help="Fields to order by, such as: end_time desc")]
-TaskOrder = Annotated[str, option(help="Fields to order by, such as: next_run_time")]
-Limit = Annotated[int, option(min=1, help="How many to print at most.")]
+Tags = Annotated[list[str] | None, option("--tag", metavar="TAG", help="May be repeated.")]
+Labels = Annotated[list[str] | None, option("--label", metavar="KEY=VALUE", help="May be repeated.")]
+RunFilter = Annotated[str, option(metavar="FILTER", help="Such as: state = FAILED AND task = nightly")]
+TaskFilter = Annotated[str, option(metavar="FILTER", help='Such as: state = PAUSED AND tags:"reports"')]
+EventFilter = Annotated[str, option(metavar="FILTER", help="Such as: type = run_failed AND task = nightly")]
+RunOrder = Annotated[str, option(metavar="FIELDS", help="Such as: end_time desc  [default: newest first]")]
+TaskOrder = Annotated[str, option(metavar="FIELDS", help="Such as: next_run_time  [default: newest first]")]
+Limit = Annotated[int, option(min=1, metavar="N", help="Print at most N.")]
 Instant = Annotated[
-    datetime | None, option(parser=values.instant, metavar="TIME", help="ISO 8601 with a zone, or +10m.")
+    datetime | None,
+    option(parser=values.instant, metavar="TIME", help="Such as 2026-01-31T08:00:00Z or +10m.  [default: now]"),
 ]

@@ -14,7 +14,7 @@ from taskwheel.cli.options import Format, Limit, Output, RunFilter, RunName, Run
 from taskwheel.cli.output import RUN_COLUMNS, log_line, show, show_all, stream
 from taskwheel.cli.waiting import finish, hint
 
-FollowRetries = Annotated[bool, option("--follow-retries", help="Go on to the last attempt.")]
+FollowRetries = Annotated[bool, option("--follow-retries", help="The last attempt in its place.")]
 
 
 class State(StrEnum):
@@ -57,7 +57,7 @@ def get(
 
 def list_(
     *,
-    task: Annotated[str, option(help="Only runs of this task.")] = "",
+    task: Annotated[str, option(metavar="TASK", help="Only runs of this task.")] = "",
     state: Annotated[State | None, option(help="Only runs in this state.")] = None,
     filter: RunFilter = "",
     order_by: RunOrder = "",
@@ -65,7 +65,7 @@ def list_(
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """List runs, newest first."""
+    """List runs."""
     parts = [f'task = "{task}"' if task else "", f"state = {state}" if state else "", f"({filter})" if filter else ""]
     with connection.client() as client:
         whole = " AND ".join(filter_ for filter_ in parts if filter_)
@@ -81,7 +81,7 @@ def wait(
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Wait until a run is done, and print its result; exit with 1 unless it succeeded."""
+    """Wait until a run is done, and print its result. Exits with 1 unless it SUCCEEDED."""
     with connection.client() as client:
         finish(waiting.wait(client, name, timeout, follow_retries=follow_retries), output)
 
@@ -89,12 +89,12 @@ def wait(
 def cancel(
     name: RunName,
     *,
-    reason: Annotated[str, option(help="Why, for people.")] = "",
+    reason: Annotated[str, option(metavar="TEXT", help="Why, for people.")] = "",
     pending_only: Annotated[bool, option("--pending-only", help="Only if it has not started.")] = False,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Cancel a run."""
+    """Cancel a run: at once if it is PENDING, else by asking its worker."""
     with connection.client() as client:
         show(client.cancel(name, reason=reason, pending_only=pending_only), output)
 
@@ -102,14 +102,14 @@ def cancel(
 def logs(
     name: RunName,
     *,
-    follow: Annotated[bool, option("--follow", "-f", help="Go on until the run is done.")] = False,
+    follow: Annotated[bool, option("--follow", "-f", help="Go on until it is done.")] = False,
     follow_retries: FollowRetries = False,
-    after: Annotated[int, option(min=0, help="Begin after the entry of this sequence.")] = 0,
-    level: Annotated[Level, option(help="The least level to print.")] = Level.DEBUG,
+    after: Annotated[int, option(min=0, metavar="N", help="Begin after entry N.")] = 0,
+    level: Annotated[Level, option(help="Leave out entries below it.")] = Level.DEBUG,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Print what a run wrote."""
+    """Print the log of a run."""
     with connection.client() as client:
         for entry in client.follow_logs(
             name, after=after, follow=follow, follow_retries=follow_retries, min_level=level.value

@@ -16,7 +16,7 @@ def _setting(variable: str, metavar: str, help: str) -> Any:
 
 Listen = Annotated[
     str | None,
-    _setting("TASKWHEEL_LISTEN", "HOST:PORT", "Where to listen; port 0: any free one.  [default: 127.0.0.1:7420]"),
+    _setting("TASKWHEEL_LISTEN", "HOST:PORT", "Port 0: any free one.  [default: 127.0.0.1:7420]"),
 ]
 DatabaseUrl = Annotated[
     str | None,

@@ -37,7 +37,7 @@ def list_(
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks."""
     with connection.client() as client:
         tasks = client.list_tasks(filter=filter, order_by=order_by, page_size=min(limit, 1000))
         show_all(islice(tasks, limit), output, TASK_COLUMNS, lambda task: task.name)
@@ -45,7 +45,7 @@ def list_(
 
 def rename(
     name: TaskName,
-    new_id: Annotated[str, typer.Argument(metavar="NEW_ID", help="The new id.")],
+    new_id: Annotated[str, typer.Argument(metavar="NEW_ID", help="Letters, digits, _ and -.")],
     *,
     connection: Connection,
     output: Output = Format.table,
@@ -58,17 +58,17 @@ def rename(
 def pause(
     name: TaskName,
     *,
-    reason: Annotated[str, option(help="Why, for people.")] = "",
+    reason: Annotated[str, option(metavar="TEXT", help="Why, for people.")] = "",
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Stop the schedules of a task; its runs go on."""
+    """Stop the schedules of a task. Its runs go on."""
     with connection.client() as client:
         show(client.task(name).pause(reason), output)
 
 
 def resume(name: TaskName, *, connection: Connection, output: Output = Format.table) -> None:
-    """Start the schedules of a paused task again, from now on."""
+    """Start the schedules of a task again, from now."""
     with connection.client() as client:
         show(client.task(name).resume(), output)
 
@@ -76,26 +76,28 @@ def resume(name: TaskName, *, connection: Connection, output: Output = Format.ta
 def delete(
     name: TaskName,
     *,
-    etag: Annotated[str, option(help="Only if the task still has this etag.")] = "",
-    allow_missing: Annotated[bool, option("--allow-missing", help="Fine if there is no such task.")] = False,
+    etag: Annotated[str, option(metavar="ETAG", help="Only if the task still has it.")] = "",
+    allow_missing: Annotated[bool, option("--allow-missing", help="Succeed if there is none.")] = False,
     connection: Connection,
 ) -> None:
-    """Delete a task; its pending runs are cancelled."""
+    """Delete a task and cancel its PENDING runs."""
     with connection.client() as client:
         client.task(name).delete(etag=etag, allow_missing=allow_missing)
 
 
 def preview(
-    name: Annotated[str | None, typer.Argument(metavar="TASK", help="The task; or give --cron.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="Its id, full name or uid; or give --cron.")
+    ] = None,
     *,
-    cron: Annotated[str, option(metavar="EXPRESSION", help="A cron expression that is not stored.")] = "",
-    time_zone: Annotated[str, option(metavar="ZONE", help="The IANA zone of the expression.")] = "UTC",
+    cron: Annotated[str, option(metavar="EXPRESSION", help="An expression, in the place of a task.")] = "",
+    time_zone: Annotated[str, option(metavar="ZONE", help="Of --cron, such as Europe/Berlin.")] = "UTC",
     after: Instant = None,
-    count: Annotated[int, option(min=1, max=1000, help="How many slots.")] = 10,
+    count: Annotated[int, option(min=1, max=1000, metavar="N", help="How many, up to 1000.")] = 10,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Show the next times at which a task is due, or a cron expression."""
+    """Show when a task, or a cron expression, is due next."""
     if (name is None) == (not cron):
         raise typer.BadParameter("give either a task or --cron")
     with connection.client() as client:
@@ -131,14 +133,14 @@ def _local(slot: taskwheel.Slot, zone: ZoneInfo) -> str:
 
 def backfill(
     name: TaskName,
-    start: Annotated[str, typer.Argument(help="The first instant of the range.")],
-    end: Annotated[str, typer.Argument(help="The end of the range, which is not part of it.")],
+    start: Annotated[str, typer.Argument(metavar="START", help="Such as 2026-01-31T08:00:00Z.")],
+    end: Annotated[str, typer.Argument(metavar="END", help="Not part of the range itself.")],
     *,
-    request_id: Annotated[str, option(help="Names the backfill: repeated, it starts nothing twice.")] = "",
+    request_id: Annotated[str, option(metavar="ID", help="Repeated with it, it starts nothing twice.")] = "",
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Start the runs of all slots in a range of time."""
+    """Start a run for each slot from START to END."""
     from taskwheel.cli.values import instant
 
     with connection.client() as client:

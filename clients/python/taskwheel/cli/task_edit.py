@@ -32,33 +32,45 @@ class Misfire(StrEnum):
     SKIP = "SKIP"
 
 
-Handler = Annotated[str | None, option(help="The name of the handler that workers have.")]
-Cron = Annotated[list[str] | None, option("--cron", metavar="EXPRESSION", help="Due by cron; may be repeated.")]
+Handler = Annotated[str | None, option(metavar="NAME", help="Who works on it.")]
+Cron = Annotated[
+    list[str] | None,
+    option("--cron", metavar="EXPRESSION", help="When it is due, such as '0 5 * * *'. May be repeated."),
+]
 Every = Annotated[
     list[timedelta] | None,
-    option("--every", help="Due at a distance, such as 5m; may be repeated.", **LENGTH),
+    option("--every", help="Due again and again, such as 5m. May be repeated.", **LENGTH),
 ]
 At = Annotated[
     list[datetime] | None,
-    option("--at", parser=values.instant, metavar="TIME", help="Due once, such as +10m; may be repeated."),
+    option("--at", parser=values.instant, metavar="TIME", help="Due once, such as +10m. May be repeated."),
 ]
-TimeZone = Annotated[str, option(metavar="ZONE", help="The IANA zone of cron expressions.")]
-Jitter = Annotated[timedelta | None, option(help="The greatest delay after a slot.", **LENGTH)]
-Priority = Annotated[int | None, option(help="Higher goes first.")]
-MaxAttempts = Annotated[int | None, option(min=1, help="How many attempts there are in all.")]
+TimeZone = Annotated[str, option(metavar="ZONE", help="Of --cron, such as Europe/Berlin.")]
+Jitter = Annotated[timedelta | None, option(help="Start up to so much later than due, to spread load.", **LENGTH)]
+Priority = Annotated[int | None, option(metavar="N", help="Higher goes first.")]
+MaxAttempts = Annotated[int | None, option(min=1, metavar="N", help="Attempts in all; 1: no retries.")]
 RetryDelay = Annotated[
     list[timedelta] | None,
-    option("--retry-delay", help="The delay after an attempt; may be repeated.", **LENGTH),
+    option(
+        "--retry-delay",
+        help="Before the next attempt; repeated, before those after.",
+        **LENGTH,
+    ),
 ]
-RetryOn = Annotated[list[str] | None, option("--retry-on", metavar="ERROR", help="Retry only this error name.")]
-RetryOnLost = Annotated[bool, option("--retry-on-lost", help="Retry also when the worker is lost.")]
-OverlapPolicy = Annotated[Overlap | None, option("--overlap", help="A slot while an earlier run is not done.")]
-MisfirePolicy = Annotated[Misfire | None, option("--misfire", help="Which missed slots are started.")]
-RunTimeout = Annotated[timedelta | None, option(help="How long an attempt may run.", **LENGTH)]
-StartDeadline = Annotated[timedelta | None, option(help="How long a run may wait to start.", **LENGTH)]
-MaxConcurrent = Annotated[int | None, option("--max-concurrent-runs", min=0, help="How many run at a time.")]
-DisplayName = Annotated[str | None, option(help="A name for people.")]
-Description = Annotated[str | None, option(help="A text for people.")]
+RetryOn = Annotated[
+    list[str] | None,
+    option("--retry-on", metavar="ERROR", help="Retry only after this error. May be repeated."),
+]
+RetryOnLost = Annotated[bool, option("--retry-on-lost", help="Retry also if the worker is lost.")]
+OverlapPolicy = Annotated[Overlap | None, option("--overlap", help="What if an earlier run is not done; unset: ALLOW.")]
+MisfirePolicy = Annotated[Misfire | None, option("--misfire", help="Which missed slots still run; unset: RUN_ONCE.")]
+RunTimeout = Annotated[timedelta | None, option(help="An attempt that takes longer fails.", **LENGTH)]
+StartDeadline = Annotated[timedelta | None, option(help="A run that waits longer to start fails.", **LENGTH)]
+MaxConcurrent = Annotated[
+    int | None, option("--max-concurrent-runs", min=0, metavar="N", help="More wait; 0: no limit.")
+]
+DisplayName = Annotated[str | None, option(metavar="TEXT", help="A name for people.")]
+Description = Annotated[str | None, option(metavar="TEXT", help="More for people.")]
 
 
 _PLAIN = (
@@ -103,13 +115,13 @@ def create(
     max_concurrent_runs: MaxConcurrent = None,
     display_name: DisplayName = None,
     description: Description = None,
-    paused: Annotated[bool, option("--paused", help="Create it with its schedules stopped.")] = False,
-    request_id: Annotated[str, option(help="Makes the command safe to repeat.")] = "",
-    validate_only: Annotated[bool, option("--validate-only", help="Check alone.")] = False,
+    paused: Annotated[bool, option("--paused", help="With its schedules stopped.")] = False,
+    request_id: Annotated[str, option(metavar="ID", help="Makes the command safe to repeat.")] = "",
+    validate_only: Annotated[bool, option("--validate-only", help="Check, and change nothing.")] = False,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Create a task. Without --handler its id is the name of the handler; without a schedule it runs on demand."""
+    """Create a task. Its handler is named like it unless --handler is given; without schedules it runs on demand."""
     fields = _fields(locals()) | {"handler": handler or name} | ({"paused": True} if paused else {})
     with connection.client() as client:
         show(client.create_task(name, request_id=request_id, validate_only=validate_only, **fields), output)
@@ -140,12 +152,12 @@ def update(
     max_concurrent_runs: MaxConcurrent = None,
     display_name: DisplayName = None,
     description: Description = None,
-    etag: Annotated[str, option(help="Only if the task still has this etag.")] = "",
-    validate_only: Annotated[bool, option("--validate-only", help="Check alone.")] = False,
+    etag: Annotated[str, option(metavar="ETAG", help="Only if the task still has it.")] = "",
+    validate_only: Annotated[bool, option("--validate-only", help="Check, and change nothing.")] = False,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Set the given fields of a task. Schedules, tags, labels and the retry policy are set as a whole."""
+    """Change the given fields of a task. Schedules, tags, labels and retries are replaced as a whole."""
     fields = _fields(locals()) | ({"schedules": []} if no_schedules else {})
     if not fields:
         raise typer.BadParameter("give at least one field to set")

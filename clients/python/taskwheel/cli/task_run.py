@@ -22,18 +22,18 @@ def run(
     name: TaskName,
     *,
     payload: Payload = None,
-    priority: Annotated[int | None, option(help="Higher goes first.  [default: that of the task]")] = None,
+    priority: Annotated[int | None, option(metavar="N", help="Higher goes first.  [default: that of the task]")] = None,
     schedule_time: Instant = None,
     tag: Tags = None,
     label: Labels = None,
-    request_id: Annotated[str, option(help="Makes the command safe to repeat.")] = "",
-    wait: Annotated[bool, option("--wait", help="Wait until it is done, its retries too.")] = False,
-    follow: Annotated[bool, option("--follow", "-f", help="Show its log and progress until it is done.")] = False,
+    request_id: Annotated[str, option(metavar="ID", help="Makes the command safe to repeat.")] = "",
+    wait: Annotated[bool, option("--wait", help="Wait for it and its retries; print the result.")] = False,
+    follow: Annotated[bool, option("--follow", "-f", help="As --wait, and show its log and progress.")] = False,
     timeout: Timeout = None,
     connection: Connection,
     output: Output = Format.table,
 ) -> None:
-    """Start a run of a task."""
+    """Start a run of a task. With --wait or --follow, exits with 1 unless it SUCCEEDED."""
     with connection.client() as client:
         started = client.task(name).run(
             payload,

@@ -16,13 +16,13 @@ from taskwheel.cli.options import LENGTH, option
 
 
 def worker(
-    target: Annotated[str, typer.Argument(metavar="MODULE:WORKER", help="Where it stands, such as jobs:worker.")],
+    target: Annotated[str, typer.Argument(metavar="MODULE:WORKER", help="Such as jobs:worker, in jobs.py.")],
     *,
     connection: Connection,
-    max_concurrent_runs: Annotated[int | None, option(min=1, help="How many runs at a time.")] = None,
-    grace: Annotated[timedelta | None, option(help="How long runs may go on after SIGTERM.", **LENGTH)] = None,
+    max_concurrent_runs: Annotated[int | None, option(min=1, metavar="N", help="Up to N runs at a time.")] = None,
+    grace: Annotated[timedelta | None, option(help="Let runs go on so long after SIGTERM.", **LENGTH)] = None,
 ) -> None:
-    """Work runs with the handlers of a taskwheel.Worker, until SIGTERM."""
+    """Run the handlers of a taskwheel.Worker until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     found = _find(target)
     found.address = connection.address or found.address
