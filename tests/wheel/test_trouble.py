@@ -239,3 +239,21 @@ def test_what_waits_in_the_mailbox_at_the_stop_is_carried_out(wheel: HandWheel) 
     wheel.wheel.start()
     wheel.wheel.stop()
     assert ticket.result().task_id == "t"
+
+
+def test_whoever_cannot_be_told_does_not_end_the_thread(wheel: HandWheel) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    tell = wheel.wheel._receive
+    wheel.wheel._receive = refuse
+    unheard = wheel.send(CreateTask(task=wheel.new_task("unheard")))
+    wheel.wheel.start()
+    while not wheel.wheel._mailbox.empty or wheel.wheel.stuck_since is not None:
+        pass
+    assert not unheard.done()
+    wheel.wheel._receive = tell
+    ticket = wheel.send(CreateTask(task=wheel.new_task()))
+    wheel.wheel.stop()
+    assert ticket.result().task_id == "t"
+    assert wheel.get_task("unheard").task_id == "unheard"

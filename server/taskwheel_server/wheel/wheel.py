@@ -38,15 +38,6 @@ BACK_OFF = SECOND
 # A fenced write that fails this often in a row is no race.
 MAX_REPLAYS = 5
 
-_EDITS = (
-    commands.CreateTask,
-    commands.UpdateTask,
-    commands.RenameTask,
-    commands.PauseTask,
-    commands.ResumeTask,
-    commands.DeleteTask,
-)
-
 log = structlog.get_logger()
 
 
@@ -65,7 +56,7 @@ class Wheel:
         self.minter = Minter(store.clock)
         self.settings = Settings(lease, retention)
         self._store = store
-        self._deliver = deliver
+        self._receive = deliver
         self._mailbox = Mailbox()
         self._registry = Registry()
         self._thread = threading.Thread(target=self._loop, name="wheel")
@@ -177,10 +168,9 @@ class Wheel:
 
     def _repeatable(self, batch: list[Command], error: Unavailable) -> list[Command]:
         """Refuse the edits of a turn that may have committed: carried out twice they could answer something else."""
-        edits = [command for command in batch if isinstance(command, _EDITS)]
-        if edits:
-            self._refuse(edits, error)
-        return [command for command in batch if not isinstance(command, _EDITS)]
+        if edited := [command for command in batch if isinstance(command, edits.Edit)]:
+            self._refuse(edited, error)
+        return [command for command in batch if not isinstance(command, edits.Edit)]
 
     def _isolate(self, batch: list[Command], ticks: Sequence[Tick], error: Exception) -> None:
         log.error("turn_failed", commands=len(batch), due=sum(tick.limit for tick in ticks), exc_info=error)
@@ -272,6 +262,13 @@ class Wheel:
         claims.hand_out()
         self._deliver(turn.outcome)
 
+    def _deliver(self, outcome: Outcome) -> None:
+        try:
+            self._receive(outcome)
+        except Exception:
+            # Those who wait may have gone with their event loop; what is stored is stored, and time goes on.
+            log.exception("delivery_failed", answers=len(outcome.answers))
+
     def _make_sure(self, turn: Turn) -> None:
         """Bring memory in line with the store after a turn of unknown outcome, and have all who wait look again."""
         turn.outcome.untold = True
@@ -286,7 +283,7 @@ class Wheel:
         for command in batch:
             by_type.setdefault(type(command), []).append(command)
         self._enlist(turn, batch)
-        if edited := [command for command in batch if isinstance(command, _EDITS)]:
+        if edited := [command for command in batch if isinstance(command, edits.Edit)]:
             edits.edit(turn, edited)
         for kind, carry_out in _STAGES:
             if kind in by_type:
