@@ -172,6 +172,7 @@ def test_events_are_printed(run, echo):
         ("task list --filter 'x ='", 2, "filter"),
         ("events --follow --after 99", 2, "99"),
         ("task get x --address 127.0.0.1:9", 6, "UNAVAILABLE"),
+        ("task get x --address 127.0.0.1:9", 6, "is the server up?"),
         ("worker nowhere:worker", 2, "nowhere"),
         ("worker json:dumps", 2, "not a taskwheel.Worker"),
         ("serve --lease soon", 2, "duration"),

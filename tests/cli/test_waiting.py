@@ -1,7 +1,10 @@
 """What who waits for a run hears of it, at a server whose clock goes."""
 
+import threading
+
 import pytest
 
+import taskwheel
 from taskwheel.cli import waiting
 from taskwheel_server.clock import SystemClock
 
@@ -43,6 +46,30 @@ def test_who_waits_hears_once_that_no_worker_can_take_the_run(run, echo, impatie
 
 def test_who_waits_for_a_run_that_is_worked_hears_nothing(run, echo, working, impatient):
     assert run("task run echo --wait").err == ""
+
+
+def test_who_stops_waiting_hears_where_the_run_stands(run, server):
+    worker = taskwheel.Worker(server.address)
+    begun, end = threading.Event(), threading.Event()
+
+    @worker.handler("slow")
+    def slow(_: taskwheel.Run) -> None:
+        begun.set()
+        end.wait(20)
+
+    working = threading.Thread(target=worker.run)
+    working.start()
+    run("task create slow")
+    name = run("task run slow -o name").out.strip()
+    assert begun.wait(20)
+    waited = run(f"run wait {name} --timeout 0")
+    followed = run("task run slow --follow --timeout 300ms")
+    end.set()
+    worker.stop()
+    working.join(15)
+    for outcome in (waited, followed):
+        assert outcome.code == 9
+        assert "is still RUNNING; it goes on" in outcome.err
 
 
 def test_who_follows_hears_of_attempts_that_fail(run, working):

@@ -106,3 +106,10 @@ def test_a_request_that_grpc_itself_refuses_is_too_large(side):
     error = from_grpc(failed)
     assert isinstance(error, taskwheel.RequestTooLarge)
     assert error.message == "the request has 5,000,060 bytes; at most 4,194,304 are taken"
+
+
+def test_what_grpc_says_of_every_connection_is_left_out():
+    failed = Failed(grpc.StatusCode.UNAVAILABLE, trailers=[("a", "b")])
+    why = "ipv4:127.0.0.1:7420: Connection refused"
+    failed.details = lambda: f"failed to connect to all addresses; last error: UNKNOWN: {why}"  # type: ignore[method-assign]
+    assert from_grpc(failed).message == why

@@ -80,7 +80,8 @@ def look_on(
     try:
         return asyncio.run(asyncio.wait_for(main(), timeout.total_seconds() if timeout is not None else None))
     except TimeoutError:
-        raise taskwheel.RunNotDone(run) from None
+        with connection.client() as client:
+            raise taskwheel.RunNotDone(client.get_run(run, follow_retries=True)) from None
 
 
 async def _watch(client: taskwheel.AsyncClient, run: taskwheel.TaskRun, bars: Any) -> None:
