@@ -52,7 +52,7 @@ def test_a_lease_that_is_not_renewed_ends_on_time(wheel: HandWheel) -> None:
     assert wheel.state(run) is State.FAILED
     # Its worker is told to stop, and its credit is free again.
     assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, True)]
-    assert worker.session.held == set()
+    assert not worker.session.held
 
 
 def test_a_renewal_carries_progress_and_keeps_what_it_does_not_name(wheel: HandWheel) -> None:

@@ -32,11 +32,14 @@ _INSERTED = (
     "scheduled_time", "backfill", "first_scheduled_time", "skipped_count", "schedule_time", "create_time", "end_time",
     "update_time", "priority", "attempt", "root_run", "retry_for_runs", "payload", "tags", "labels",
     "creator_application", "creator_user", "request_id", "request_digest", "run_timeout", "start_deadline",
-    "retry_policy", "deadline",
+    "retry_policy", "deadline", "start_time", "worker", "lease_token", "lease_expire_time",
 )  # fmt: skip
 # What each kind of move can change. A column that an index names costs an update of that index, changed or not.
 _MOVED = ("state", "state_reason", "state_change_time", "update_time", "lease_token", "lease_expire_time", "deadline")
 _STARTED = (*_MOVED, "start_time", "worker")
+_SUCCEEDED = (
+    "state", "state_reason", "state_change_time", "update_time", "lease_expire_time", "deadline", "end_time", "result",
+)  # fmt: skip
 _ENDED = (
     *_MOVED, "end_time", "retried_by_run", "result", "error_type", "error_name", "error_message", "error_stack",
 )  # fmt: skip
@@ -53,6 +56,7 @@ _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
 _row = attrgetter(*_INSERTED)
 _moved = attrgetter(*_MOVED)
 _started = attrgetter(*_STARTED)
+_succeeded = attrgetter(*_SUCCEEDED)
 _ended = attrgetter(*_ENDED)
 _renewed = attrgetter(*_RENEWED)
 
@@ -218,6 +222,12 @@ def write_started(connection: Connection, batch: Sequence[Run]) -> int:
     """Write claimed runs, fenced by their being ready. Return how many matched."""
     rows = [(*_started(run), run.uid) for run in batch]
     return update_many(connection, runs, _STARTED, ("uid",), rows, "state = 3")
+
+
+def write_succeeded(connection: Connection, batch: Sequence[Run]) -> int:
+    """Write leased runs that ended well, fenced by the token. Return how many matched."""
+    rows = [(*_succeeded(run), run.uid, run.lease_token) for run in batch]
+    return update_many(connection, runs, _SUCCEEDED, ("uid", "lease_token"), rows, "state IN (4, 5)")
 
 
 def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from taskwheel_server.model.state import State, Trigger
 
@@ -69,12 +70,18 @@ class Run:
 
     def size(self) -> int:
         """Return about how many bytes it takes as a message; rather more than fewer."""
-        texts = (self.tags, self.labels, self.error_message, self.error_stack, self.state_reason, self.progress_message)
         size = _FIXED_BYTES + len(self.payload or b"") + len(self.result or b"") + 2 * len(self.retry_for_runs)
-        return size + sum(len(text.encode()) for text in texts if text)
+        texts = _texts(self)
+        return size + sum(len(text.encode()) for text in texts if text) if any(texts) else size
+
+    def copy(self) -> Run:
+        """Return an equal run, to go its own way."""
+        return Run(*_values(self))
 
 
 RUN_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Run))
+_values = attrgetter(*RUN_COLUMNS)
+_texts = attrgetter("tags", "labels", "error_message", "error_stack", "state_reason", "progress_message")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ class Outbox:
             room -= size
             self._bytes -= size
             put_assignment(message.assignments.add(), run, copier)
+            # The wheel remembers the run for as long as it is leased.
+            run.payload = None
         # A run must not be stopped before it is assigned.
         if not self._assignments and room > 0:
             for stop in self._stops[: room // NOTE_BYTES]:

@@ -11,7 +11,8 @@ from taskwheel_server.errors import AlreadyExists, NotFound, TaskwheelError, cli
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef
 from taskwheel_server.model.run import Run
-from taskwheel_server.model.state import State, StateReason, Trigger
+from taskwheel_server.model.state import OverlapPolicy, State, StateReason, Trigger
+from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +42,12 @@ def admit(turn: Turn, commands: list[AdmitRuns]) -> None:
         else:
             fresh += new
             turn.answer(command, admitted)
-    store(turn, fresh)
+    if turn.replay:
+        store(turn, fresh)
+    else:
+        turn.fresh = [run for run in fresh if run.state is State.READY and run.task_uid in book.independent]
+        _announce(turn, turn.fresh)
+        store(turn, [run for run in fresh if run.state is not State.READY or run.task_uid not in book.independent])
 
 
 class _Book:
@@ -51,6 +57,8 @@ class _Book:
         self._turn = turn
         self._tasks: dict[TaskRef, Task] = {}
         self._requests: dict[tuple[str, str], Run] = {}
+        # Tasks whose runs are not judged by each other: no limit, no overlap policy.
+        self.independent: set[str] = set()
         asked: dict[str, set[str]] = {}
         for command in commands:
             for new in command.runs:
@@ -86,6 +94,8 @@ class _Book:
         task = self._tasks.get(ref)
         if task is None:
             task = self._tasks[ref] = find_task(self._turn.connection, ref)
+            if task.overlap_policy is OverlapPolicy.ALLOW and not task.max_concurrent_runs:
+                self.independent.add(task.uid)
         return task
 
 
@@ -168,13 +178,28 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
     if runs.insert(turn.connection, fresh) != len(fresh):
         stored = runs.by_uid(turn.connection, [run.uid for run in fresh])
         fresh = [run for run in fresh if run.uid in stored]
+    _index(turn, fresh)
+    _announce(turn, fresh)
+    return fresh
+
+
+def store_fresh(turn: Turn, batch: list[Run]) -> None:
+    """Insert the runs of `turn.fresh`, announced before, some of them started meanwhile. Raises StaleTurn."""
+    if runs.insert(turn.connection, batch) != len(batch):
+        raise StaleTurn
+    _index(turn, batch)
+    turn.fresh = []
+
+
+def _index(turn: Turn, fresh: list[Run]) -> None:
     owned = (row for run in fresh for row in owned_labels(run.uid, run.tags, run.labels))
     runs.index_labels(turn.connection, owned)
+    turn.registry.maybe_ready.update((run.namespace, run.handler) for run in fresh if run.state is State.READY)
+
+
+def _announce(turn: Turn, fresh: list[Run]) -> None:
     for run in fresh:
-        if run.state is State.READY:
-            turn.registry.maybe_ready.add((run.namespace, run.handler))
         turn.emit_run(_EVENT_OF_NEW[run.state], run)
-    return fresh
 
 
 def owned_labels(uid: str, tags: str, labels: str) -> Iterable[tuple[str, str, str]]:

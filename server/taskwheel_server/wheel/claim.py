@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from taskwheel_server.db import runs, tasks
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State, StateReason
+from taskwheel_server.wheel.admit import store_fresh
 from taskwheel_server.wheel.settle import lease_deadline
 from taskwheel_server.wheel.turn import SLICE, StaleTurn
 from taskwheel_server.workers import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskwheel_server.model.run import Run
     from taskwheel_server.wheel.turn import Turn
     from taskwheel_server.workers import Taker
@@ -33,8 +36,15 @@ class _Queue:
 
 
 def _claim_order(row: tuple[Run, int, int]) -> tuple[int, int, str]:
-    run = row[0]
+    return _run_order(row[0])
+
+
+def _run_order(run: Run) -> tuple[int, int, str]:
     return -run.priority, run.schedule_time, run.uid
+
+
+def _pairs(batch: Iterable[Run]) -> set[tuple[str, str]]:
+    return {(run.namespace, run.handler) for run in batch}
 
 
 class Claims:
@@ -51,7 +61,13 @@ class Claims:
     def claim(self) -> None:
         """Give ready runs to the takers of their handlers, in claim order, fairly among them. Raises StaleTurn."""
         turn = self._turn
-        wanted = {(taker.namespace, handler) for taker in self._credit for handler in taker.handlers}
+        self._claim_fresh()
+        wanted = {
+            (taker.namespace, handler)
+            for taker, credit in self._credit.items()
+            if credit > 0
+            for handler in taker.handlers
+        }
         queues = {pair: self._queue_of(*pair) for pair in sorted(wanted & turn.registry.maybe_ready)}
         credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
         ahead = max(min(credit, READ_AHEAD // max(len(queues), 1)), 1)
@@ -89,9 +105,31 @@ class Claims:
                 # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
                 turn.unfinished |= any(self._credit[taker] > 0 for taker in queue.takers)
 
+    def _claim_fresh(self) -> None:
+        """Store the turn's new runs, those already started for which there is a taker with nothing else to take."""
+        turn = self._turn
+        if not turn.fresh:
+            return
+        ready = turn.registry.maybe_ready
+        free = [taker for taker in self._credit if not any((taker.namespace, name) in ready for name in taker.handlers)]
+        takers = {pair: deque(taker for taker in free if taker.takes(*pair)) for pair in _pairs(turn.fresh) - ready}
+        batch: list[Run] = []
+        for run in sorted(turn.fresh, key=_run_order):
+            pair = run.namespace, run.handler
+            taker = self._taker_of(run, takers[pair]) if pair in takers else None
+            if taker:
+                # The caller is answered with the run as it was admitted.
+                started = run.copy()
+                self._start(started, taker)
+                batch.append(started)
+            else:
+                takers.pop(pair, None)
+                batch.append(run)
+        store_fresh(turn, batch)
+
     def _queue_of(self, namespace: str, handler: str) -> _Queue:
         return _Queue(
-            deque(taker for taker in self._credit if taker.namespace == namespace and handler in taker.handlers)
+            deque(taker for taker in self._credit if taker.takes(namespace, handler))
         )
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
@@ -125,7 +163,7 @@ class Claims:
             if isinstance(taker, Session):
                 turn.outcome.assignments[taker] = batch
                 for run in batch:
-                    turn.registry.hold(taker, run.uid)
+                    turn.registry.hold(taker, run.uid, run)
             else:
                 turn.registry.demands.pop(taker, None)
                 turn.outcome.answers.append((taker.ticket, batch))

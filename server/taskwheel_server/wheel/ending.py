@@ -11,13 +11,13 @@ from taskwheel_server.db import runs, tasks
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State
 from taskwheel_server.wheel.admit import place, retry_of, store
+from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from taskwheel_server.model.run import Run, RunError
     from taskwheel_server.wheel.turn import Turn
 
 _EVENT_OF_END = {
-    State.SUCCEEDED: EventType.RUN_SUCCEEDED,
     State.FAILED: EventType.RUN_FAILED,
     State.CANCELLED: EventType.RUN_CANCELLED,
     State.RETRIED: EventType.RUN_RETRIED,
@@ -29,13 +29,15 @@ class Endings:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
+        self._succeeded: list[Run] = []
         self._moves: list[tuple[Run, State]] = []
         self._failures: list[tuple[Run, RunError, bool]] = []
 
     def succeed(self, run: Run, result: bytes | None) -> None:
-        """End a run well, with its result (serialized Value)."""
+        """End a leased run well, with its result (serialized Value)."""
         run.result = result
-        self._moves.append((run, self._turn.move(run, State.SUCCEEDED, None)))
+        self._turn.move(run, State.SUCCEEDED, None)
+        self._succeeded.append(run)
 
     def cancel(self, run: Run, reason: str) -> None:
         """End a run as cancelled."""
@@ -63,6 +65,10 @@ class Endings:
     def write(self) -> None:
         """Write all endings, their next attempts and their events. Raises StaleTurn."""
         fresh = self._next_attempts()
+        if runs.write_succeeded(self._turn.connection, self._succeeded) != len(self._succeeded):
+            raise StaleTurn
+        for run in self._succeeded:
+            self._turn.emit_run(EventType.RUN_SUCCEEDED, run)
         self._turn.write_ended(self._moves)
         for run, _ in self._moves:
             self._turn.emit_run(_EVENT_OF_END[run.state], run)

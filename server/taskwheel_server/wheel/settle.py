@@ -10,7 +10,7 @@ from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import LEASED, State, StateReason
 from taskwheel_server.model.uid import time_of
-from taskwheel_server.wheel.admit import start_limit
+from taskwheel_server.wheel.admit import start_limit, store_fresh
 from taskwheel_server.wheel.commands import Renewed
 from taskwheel_server.wheel.ending import Endings
 from taskwheel_server.wheel.turn import StaleTurn
@@ -39,13 +39,32 @@ def holds(turn: Turn, run: Run | None, lease: Lease) -> bool:
 
 def complete(turn: Turn, commands: list[CompleteRuns]) -> None:
     """Settle results; a result that was accepted before is accepted again, so that it can be repeated."""
-    leased = runs.by_uid(turn.connection, {result.lease.uid for command in commands for result in command.results})
+    leased = _leased(turn, commands)
     endings = Endings(turn)
     for command in commands:
         turn.answer(
             command, [_complete(turn, endings, leased.get(result.lease.uid), result) for result in command.results]
         )
     endings.write()
+
+
+def _leased(turn: Turn, commands: list[CompleteRuns]) -> dict[str, Run]:
+    """Return the runs that results are about, by uid.
+
+    A run that succeeds is not read again where its stream remembers it: its lease has only grown since, and the write
+    is fenced by the token. A turn that met the fence reads them all.
+    """
+    remembered: dict[str, Run] = {}
+    unknown: set[str] = set()
+    for command in commands:
+        for result in command.results:
+            lease = result.lease
+            run = None if turn.replay or result.error or result.cancelled else turn.registry.remembered(lease.uid)
+            if run and holds(turn, run, lease):
+                remembered[lease.uid] = run
+            else:
+                unknown.add(lease.uid)
+    return (remembered | runs.by_uid(turn.connection, unknown)) if unknown else remembered
 
 
 def _complete(turn: Turn, endings: Endings, run: Run | None, result: Result) -> bool:
@@ -141,6 +160,7 @@ def release(turn: Turn, commands: list[ReleaseRuns]) -> None:
 
 def cancel(turn: Turn, commands: list[CancelRun]) -> None:
     """Cancel runs: a pending one for certain, a running one by asking its worker."""
+    store_fresh(turn, turn.fresh)
     found = runs.by_uid(turn.connection, {command.run.uid for command in commands}, whole=True)
     endings = Endings(turn)
     asked: list[tuple[Run, State]] = []

@@ -66,6 +66,8 @@ class Turn:
         default_factory=list
     )
     outcome: Outcome = field(default_factory=Outcome)
+    # New runs that are ready and not stored yet: a worker may take them on in the same write.
+    fresh: list[Run] = field(default_factory=list)
     # Runs that gave back their worker's credit, and how many of each task gave back a place under its limit.
     freed: list[str] = field(default_factory=list)
     vacated: dict[str, int] = field(default_factory=dict)

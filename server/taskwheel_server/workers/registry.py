@@ -39,13 +39,18 @@ class Session:
     handlers: frozenset[str]
     max_concurrent_runs: int
     push: Callable[[list[Run], list[Stop]], None]
-    held: set[str] = field(default_factory=set)
+    # By uid; None where it was claimed on another stream. Their payload may be gone: it has been written.
+    held: dict[str, Run | None] = field(default_factory=dict)
     draining: bool = False
 
     @property
     def credit(self) -> int:
         """How many more runs it can take."""
         return 0 if self.draining else self.max_concurrent_runs - len(self.held)
+
+    def takes(self, namespace: str, handler: str) -> bool:
+        """Whether it takes the runs of a handler."""
+        return namespace == self.namespace and handler in self.handlers
 
     @property
     def budget(self) -> int:
@@ -78,6 +83,10 @@ class Demand:
         """How many runs it can take."""
         return self.max_runs
 
+    def takes(self, namespace: str, handler: str) -> bool:
+        """Whether it takes the runs of a handler."""
+        return namespace == self.namespace and handler in self.handlers
+
     @property
     def budget(self) -> int:
         """Bytes of runs it is given at most: they must fit one message."""
@@ -108,22 +117,29 @@ class Registry:
             self._holder.pop(uid, None)
         session.held.clear()
 
-    def hold(self, session: Session, uid: str) -> None:
-        """Note that a session works on a run: claimed by it, or renewed by it after a reconnect."""
+    def hold(self, session: Session, uid: str, run: Run | None = None) -> None:
+        """Note that a session works on a run: claimed by it, or renewed by it, perhaps after a reconnect."""
         if session in self.sessions:
-            self.free((uid,))
-            session.held.add(uid)
+            before = self._holder.get(uid)
+            if before is not None and before is not session:
+                del before.held[uid]
+            session.held[uid] = run or session.held.get(uid)
             self._holder[uid] = session
 
     def free(self, uids: Iterable[str]) -> None:
         """Give back the credit that these runs took."""
         for uid in uids:
             if session := self._holder.pop(uid, None):
-                session.held.discard(uid)
+                del session.held[uid]
 
     def holder(self, uid: str) -> Session | None:
         """Return the session that works on a run."""
         return self._holder.get(uid)
+
+    def remembered(self, uid: str) -> Run | None:
+        """Return a run as its session was given it, if that is known: it may have moved since."""
+        session = self._holder.get(uid)
+        return session.held[uid] if session else None
 
     def held(self) -> list[str]:
         """Return the runs that sessions work on."""
