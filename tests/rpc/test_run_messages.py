@@ -3,11 +3,12 @@ from hypothesis import strategies as st
 
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import State, Trigger
-from taskwheel_server.rpc.messages import BatchRunTasksResponse, TaskRun
-from taskwheel_server.rpc.run_message import STATES, put_basic, run_message
+from taskwheel_server.rpc.messages import TaskRun
+from taskwheel_server.rpc.run_message import STATES, RunWriter, run_message
 
+_UIDS = [f"019f0000-0000-7000-8000-00000000000{digit}" for digit in range(3)]
 _CHOICES = {
-    "uid": "abc",
+    "uid": _UIDS,
     "task_uid": "tu",
     "task_id": "tu",
     "state": list(State),
@@ -20,8 +21,8 @@ _CHOICES = {
     "end_time": [None, 8],
     "priority": [0, -1],
     "attempt": [1, 2],
-    "root_run": [None, "a"],
-    "retry_for_runs": ["", '["a"]'],
+    "root_run": [None, _UIDS[0]],
+    "retry_for_runs": ["", f'["{_UIDS[0]}"]'],
     "payload": [None, b"", b"\x0a\x05\x0a\x01a\x12\x00"],
     "error_name": [None, "E"],
     "error_stack": [None, "S"],
@@ -29,6 +30,7 @@ _CHOICES = {
     "labels": ["", '{"k":"v"}'],
     "worker": [None, "w"],
     "progress_ratio": [None, 0.5],
+    "progress_message": [None, _UIDS[1]],
     "log_count": [0, 3],
     "request_id": [None, "r"],
 }
@@ -41,10 +43,10 @@ runs = st.builds(
 
 
 @given(st.lists(runs, max_size=6))
-def test_copied_messages_are_those_that_are_made_one_by_one(batch):
-    response = BatchRunTasksResponse()
-    put_basic(response.task_runs, batch)
-    assert list(response.task_runs) == [run_message(run, full=False) for run in batch]
+def test_runs_written_in_one_go_are_those_that_are_made_one_by_one(batch):
+    writer = RunWriter()
+    written = [TaskRun.FromString(writer.write(run)) for run in batch]
+    assert written == [run_message(run, full=False) for run in batch]
 
 
 def test_every_state_is_answered_by_its_name_and_three_as_pending():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -95,10 +94,10 @@ LOST: list[object] = [[False], [False], [False], [Renewed(None)], [False], [Fals
 @pytest.mark.parametrize(
     "alter",
     [
-        lambda lease: replace(lease, token="other"),
-        lambda lease: replace(lease, token=""),
-        lambda lease: replace(lease, attempt=2),
-        lambda lease: replace(lease, uid="00000000-0000-7000-8000-000000000000"),
+        lambda lease: lease._replace(token="other"),
+        lambda lease: lease._replace(token=""),
+        lambda lease: lease._replace(attempt=2),
+        lambda lease: lease._replace(uid="00000000-0000-7000-8000-000000000000"),
     ],
 )
 def test_nothing_is_written_with_the_wrong_lease(wheel: HandWheel, alter: Callable[[Lease], Lease]) -> None:
@@ -148,7 +147,7 @@ def test_one_result_twice_in_a_batch_is_accepted_twice_and_settled_once(wheel: H
 def test_results_are_acknowledged_one_by_one(wheel: HandWheel) -> None:
     wheel.task()
     good, bad = wheel.started(), wheel.started()
-    stale = replace(lease_of(bad), token="other")
+    stale = lease_of(bad)._replace(token="other")
     assert wheel.complete(Result(stale), Result(lease_of(good))) == [False, True]
     assert wheel.states() == ["SUCCEEDED", "RUNNING"]
 
@@ -257,7 +256,7 @@ def test_a_running_run_is_cancelling_until_its_worker_reports(wheel: HandWheel, 
     run = worker.take_one()
     assert wheel.cancel(run, "not needed").state is State.CANCELLING
     assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, False)]
-    assert wheel.complete(replace(report, lease=lease_of(run))) == [True]
+    assert wheel.complete(report._replace(lease=lease_of(run))) == [True]
     assert wheel.state(run) is fate
     assert fate is not State.CANCELLED or wheel.get(run).state_reason == "not needed"
     # A cancelled run is never retried.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from taskwheel_server.errors import InvalidArgument, clip
 from taskwheel_server.model.uid import UID
@@ -18,8 +18,7 @@ _TASK = re.compile(f"(?:(?:{_NAMESPACE}/)?tasks/)?({_TASK_ID.pattern})")
 _RUN = re.compile(f"(?:(?:{_NAMESPACE}/)?runs/)?({UID.pattern.replace('a-f', 'a-fA-F')})")
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRef:
+class TaskRef(NamedTuple):
     """How a caller points at a task: exactly one of `uid` and `task_id` is set."""
 
     namespace: str
@@ -31,8 +30,7 @@ class TaskRef:
         return f"namespaces/{self.namespace}/tasks/{self.uid or self.task_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunRef:
+class RunRef(NamedTuple):
     """How a caller points at a run."""
 
     namespace: str

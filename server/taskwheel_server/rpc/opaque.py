@@ -15,15 +15,16 @@ from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import NullValue, Struct, Value
 
 from taskwheel_server.errors import InvalidArgument
+from taskwheel_server.rpc.wire import head
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 NULL = Value(null_value=NullValue.NULL_VALUE).SerializeToString()
 
-# The most messages that ever surround one: an event's task in a response; in a list of runs, one more by Value itself.
-# Protobuf for Python parses 100 levels of messages, and an object takes three of them: the 33rd is refused.
-_STRUCT_IN_3 = (b"\x2a", b"\x0a", b"\x32")
-_VALUE_IN_2 = (b"\x0a", b"\x32")
+# The most messages that ever surround one, by field number: an event's task in a response; in a list of runs, one more
+# by Value itself. Protobuf for Python parses 100 levels of messages, and an object takes three: the 33rd is refused.
+_STRUCT_IN_3 = (5, 1, 6)
+_VALUE_IN_2 = (1, 6)
 # A level of messages takes two bytes at least: less than this cannot be too deep.
 _SHALLOW = 2 * 3 * MAX_DEPTH
 # A number within an object or a list whose exponent is all ones. Text cannot look like it: no UTF-8 has these bytes.
@@ -63,13 +64,13 @@ def struct_of(message: Any, name: str, path: str = "") -> bytes | None:
         raise InvalidArgument(path + name, str(error)) from None
 
 
-def _canonical(kind: type[Struct | Value], data: bytes, tags: tuple[bytes, ...]) -> bytes:
+def _canonical(kind: type[Struct | Value], data: bytes, around: tuple[int, ...]) -> bytes:
     if len(data) > MAX_BYTES:
         raise Unstorable(f"is {len(data)} bytes long; at most {MAX_BYTES} are allowed")
     try:
         value = kind.FromString(data)
         if len(data) > _SHALLOW:
-            Value.FromString(_heads(len(data), tags) + data)
+            Value.FromString(_heads(len(data), around) + data)
     except DecodeError:
         raise Unstorable(f"is not a JSON value in protobuf, or more than {MAX_DEPTH} levels deep") from None
     canonical = value.SerializeToString(deterministic=True)
@@ -79,20 +80,12 @@ def _canonical(kind: type[Struct | Value], data: bytes, tags: tuple[bytes, ...])
 
 
 @lru_cache(maxsize=1024)
-def _heads(size: int, tags: tuple[bytes, ...]) -> bytes:
-    """Return what turns `size` bytes into a field of a field: of each, its tag and the length of what follows."""
+def _heads(size: int, around: tuple[int, ...]) -> bytes:
+    """Return what turns `size` bytes into a field of a field, the innermost first."""
     heads = b""
-    for tag in tags:
-        heads = tag + _varint(len(heads) + size) + heads
+    for number in around:
+        heads = head(number, len(heads) + size) + heads
     return heads
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*encoded, number))
 
 
 def _finite(value: Struct | Value) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from taskwheel_server.model.names import run_name
 from taskwheel_server.model.run import Run
 from taskwheel_server.rpc.messages import Acknowledgement, Cancellation, WorkResponse
-from taskwheel_server.rpc.run_message import Copier
-from taskwheel_server.rpc.worker_message import put_assignment
+from taskwheel_server.rpc.run_message import RunWriter
+from taskwheel_server.rpc.wire import field
+from taskwheel_server.rpc.worker_message import write_assignment
 from taskwheel_server.wheel.commands import Lease
 from taskwheel_server.workers import Stop
 
@@ -83,13 +84,14 @@ class Outbox:
             room -= NOTE_BYTES
         del self._acknowledged[: len(message.acknowledgements)]
         assigned: list[Run] = []
-        copier = Copier()
+        writer = RunWriter()
+        assignments: list[bytes] = []
         while self._assignments and (self._assignments[0][1] <= room or not (assigned or message.acknowledgements)):
             run, size = self._assignments.popleft()
             assigned.append(run)
             room -= size
             self._bytes -= size
-            put_assignment(message.assignments.add(), run, copier)
+            assignments.append(field(WorkResponse.ASSIGNMENTS_FIELD_NUMBER, write_assignment(run, writer)))
             # The wheel remembers the run for as long as it is leased.
             run.payload = None
         # A run must not be stopped before it is assigned.
@@ -98,4 +100,4 @@ class Outbox:
                 reason = Cancellation.LEASE_LOST if stop.lost else Cancellation.CANCEL_REQUESTED
                 message.cancellations.add(run=run_name(self._namespace, stop.uid), attempt=stop.attempt, reason=reason)
             del self._stops[: len(message.cancellations)]
-        return message.SerializeToString(), assigned
+        return b"".join((message.SerializeToString(), *assignments)), assigned

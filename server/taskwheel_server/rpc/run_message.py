@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +11,7 @@ from taskwheel_server.model.run import RUN_COLUMNS, Run
 from taskwheel_server.model.state import State
 from taskwheel_server.rpc.messages import TaskRun
 from taskwheel_server.rpc.times import put
+from taskwheel_server.rpc.wire import field
 
 STATES: dict[State, int] = {
     State.WAITING: TaskRun.PENDING,
@@ -26,6 +26,7 @@ STATES: dict[State, int] = {
     State.SKIPPED: TaskRun.SKIPPED,
 }
 
+_REQUEST_ID = TaskRun.REQUEST_ID_FIELD_NUMBER
 _OWN = {"uid", "request_id", "request_digest", "payload", "result"}
 _alike = attrgetter(*(column for column in RUN_COLUMNS if column not in _OWN))
 
@@ -70,34 +71,29 @@ def put_run(message: Any, run: Run, *, full: bool = True) -> None:
         message.payload = run.payload
 
 
-def put_basic(messages: Any, runs: Iterable[Run]) -> None:
-    """Append runs to a repeated field, without payload, result and error.stack."""
-    copier = Copier()
-    for run in runs:
-        copier.put(messages.add(), run)
+class RunWriter:
+    """Serializes the runs of one batch, without payload, result and error.stack.
 
-
-class Copier:
-    """Sets messages to the runs of one batch.
-
-    Most of a batch differ in nothing but their uid: to copy a message costs a fraction of making it.
+    Most of a batch differ in nothing but their uid: to put it into the bytes of another costs a tenth of a message.
     """
 
     def __init__(self) -> None:
-        self._models: dict[tuple[Any, ...], TaskRun] = {}
+        self._models: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 
-    def put(self, message: Any, run: Run) -> None:
-        """Set an empty message to a run; without payload, result and error.stack."""
+    def write(self, run: Run) -> bytes:
+        """Return a serialized TaskRun."""
         alike = _alike(run)
+        uid = run.uid.encode()
         model = self._models.get(alike)
         if model is None:
-            model = self._models[alike] = run_message(run, full=False)
-        message.CopyFrom(model)
-        message.uid = run.uid
-        message.name = name = run_name(run.namespace, run.uid)
-        if run.root_run is None:
-            message.root_run = name
-        message.request_id = run.request_id or ""
+            message = run_message(run, full=False)
+            message.ClearField("request_id")
+            model = message.SerializeToString(), uid
+            # Where somebody's text holds the uid too, it belongs to this run alone.
+            if model[0].count(uid) == (2 if run.root_run else 3):
+                self._models[alike] = model
+        written = model[0].replace(model[1], uid)
+        return written + field(_REQUEST_ID, run.request_id.encode()) if run.request_id else written
 
 
 def _put_words(message: Any, run: Run) -> None:

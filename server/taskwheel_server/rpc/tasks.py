@@ -8,6 +8,7 @@ from taskwheel_server.db.listing import MAX_PAGE_BYTES
 from taskwheel_server.db.task_reads import last_runs, list_tasks
 from taskwheel_server.errors import Aborted
 from taskwheel_server.model.names import TaskRef, check_task_id, parse_task
+from taskwheel_server.model.run import Run
 from taskwheel_server.model.task import Task as TaskRow
 from taskwheel_server.rpc.backend import ANONYMOUS, Backend, namespace_of
 from taskwheel_server.rpc.backfill import read_backfill, slot_message
@@ -38,8 +39,9 @@ from taskwheel_server.rpc.messages import (
 )
 from taskwheel_server.rpc.new_run import digest, read_new_run, read_new_runs
 from taskwheel_server.rpc.preview import preview_schedule, preview_task
-from taskwheel_server.rpc.run_message import put_basic
+from taskwheel_server.rpc.run_message import RunWriter
 from taskwheel_server.rpc.task_message import task_fields, task_message
+from taskwheel_server.rpc.wire import field
 from taskwheel_server.wheel import commands
 from taskwheel_server.wheel.admit import find_task
 from taskwheel_server.wheel.edits import check_etag
@@ -143,14 +145,14 @@ class TaskService:
         [run] = await self._wheel.submit(commands.AdmitRuns([new]))
         return message(run)
 
-    async def BatchRunTasks(self, request: BatchRunTasksRequest, context: Context) -> BatchRunTasksResponse:
+    async def BatchRunTasks(self, request: BatchRunTasksRequest, context: Context) -> bytes:
         new = read_new_runs(request, namespace_of(request.parent), self._wheel.minter)
-        response = BatchRunTasksResponse()
-        put_basic(response.task_runs, await self._wheel.submit(commands.AdmitRuns(new)))
-        if response.ByteSize() > MAX_PAGE_BYTES:
-            for run in response.task_runs:
-                run.ClearField("tags")
-                run.ClearField("labels")
+        runs = await self._wheel.submit(commands.AdmitRuns(new))
+        response = _batch(runs)
+        if len(response) > MAX_PAGE_BYTES:
+            for run in runs:
+                run.tags = run.labels = ""
+            response = _batch(runs)
         return response
 
     async def PreviewSchedule(self, request: PreviewScheduleRequest, context: Context) -> PreviewScheduleResponse:
@@ -167,8 +169,14 @@ class TaskService:
         return response
 
 
+def _batch(runs: list[Run]) -> bytes:
+    """Return a serialized BatchRunTasksResponse, the runs without their payload."""
+    writer = RunWriter()
+    return b"".join(field(BatchRunTasksResponse.TASK_RUNS_FIELD_NUMBER, writer.write(run)) for run in runs)
+
+
 def _unnamed(message: TaskRun) -> TaskRun:
     """Return a run that is not admitted: its name and those that derive from it are unset."""
-    for field in ("name", "root_run"):
-        message.ClearField(field)
+    for name in ("name", "root_run"):
+        message.ClearField(name)
     return message

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
 from taskwheel_server.errors import InvalidArgument
 from taskwheel_server.model.event import LogLevel
 from taskwheel_server.model.names import parse_run
 from taskwheel_server.model.run import RESULT_TOO_LARGE, SYSTEM, Run, RunError
-from taskwheel_server.rpc.messages import AppendLogsRequest, LogEntry, RunResult
+from taskwheel_server.rpc.messages import AppendLogsRequest, Assignment, LogEntry, RunResult, TaskRun
 from taskwheel_server.rpc.messages import Lease as LeaseMessage
 from taskwheel_server.rpc.messages import RunError as RunErrorMessage
 from taskwheel_server.rpc.opaque import Unstorable, canonical_struct, canonical_value
-from taskwheel_server.rpc.run_message import Copier
+from taskwheel_server.rpc.run_message import RunWriter
 from taskwheel_server.rpc.times import optional_microseconds, put
+from taskwheel_server.rpc.wire import field
 from taskwheel_server.wheel.commands import Lease, LogLine, Renewal, Result
 
 MAX_ENTRY_BYTES = 64 * 1024
@@ -97,10 +98,17 @@ def _text(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def put_assignment(message: Any, run: Run, copier: Copier) -> None:
-    """Set an Assignment message to a claimed run."""
-    copier.put(message.run, run)
+def write_assignment(run: Run, writer: RunWriter) -> bytes:
+    """Return a claimed run as a serialized Assignment."""
+    written = writer.write(run)
     if run.payload is not None:
-        message.run.payload = run.payload
-    message.lease_token = run.lease_token or ""
-    put(message.lease_expire_time, run.lease_expire_time or 0)
+        written += field(TaskRun.PAYLOAD_FIELD_NUMBER, run.payload)
+    return field(Assignment.RUN_FIELD_NUMBER, written) + _lease(run.lease_token or "", run.lease_expire_time or 0)
+
+
+# The runs of a claim have the same one.
+@lru_cache(maxsize=16)
+def _lease(token: str, expire_time: int) -> bytes:
+    message = Assignment(lease_token=token)
+    put(message.lease_expire_time, expire_time)
+    return bytes(message.SerializeToString())

@@ -25,9 +25,10 @@ from taskwheel_server.rpc.messages import (
     RenewLeasesResponse,
     WorkRequest,
 )
-from taskwheel_server.rpc.run_message import Copier
+from taskwheel_server.rpc.run_message import RunWriter
 from taskwheel_server.rpc.times import optional_microseconds, put
-from taskwheel_server.rpc.worker_message import put_assignment, read_lines, read_renewal, read_result
+from taskwheel_server.rpc.wire import field
+from taskwheel_server.rpc.worker_message import read_lines, read_renewal, read_result, write_assignment
 from taskwheel_server.rpc.worker_stream import WorkerStream
 from taskwheel_server.wheel.commands import AppendLogs, ClaimRuns, CompleteRuns, RenewLeases, Withdraw
 from taskwheel_server.workers import Demand
@@ -65,7 +66,7 @@ class WorkerService:
         finally:
             self._streams.remove(stream)
 
-    async def ClaimTaskRuns(self, request: ClaimTaskRunsRequest, context: Context) -> ClaimTaskRunsResponse:
+    async def ClaimTaskRuns(self, request: ClaimTaskRunsRequest, context: Context) -> bytes:
         demand = Demand(
             namespace=namespace_of(request.parent),
             worker_id=request.worker_id,
@@ -74,13 +75,11 @@ class WorkerService:
             deadline=self._backend.now() + (optional_microseconds(request, "wait") or 0),
             ticket=None,
         )
-        response = ClaimTaskRunsResponse()
-        copier = Copier()
         with self._backend.attendance.attend(demand.namespace, demand.handlers):
             claimed = await self._claim(demand)
-        for run in claimed:
-            put_assignment(response.assignments.add(), run, copier)
-        return response
+        writer = RunWriter()
+        number = ClaimTaskRunsResponse.ASSIGNMENTS_FIELD_NUMBER
+        return b"".join(field(number, write_assignment(run, writer)) for run in claimed)
 
     async def _claim(self, demand: Demand) -> list[Run]:
         wheel = self._backend.wheel

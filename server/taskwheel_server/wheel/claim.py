@@ -128,9 +128,7 @@ class Claims:
         store_fresh(turn, batch)
 
     def _queue_of(self, namespace: str, handler: str) -> _Queue:
-        return _Queue(
-            deque(taker for taker in self._credit if taker.takes(namespace, handler))
-        )
+        return _Queue(deque(taker for taker in self._credit if taker.takes(namespace, handler)))
 
     def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
         size = run.size()

@@ -7,7 +7,7 @@ about; `urgent` commands go ahead of the others.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from taskwheel_server.model.state import OverlapPolicy
 
@@ -175,8 +175,7 @@ class CancelRun(Command):
     urgent: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """What a worker shows to act on a run: the fence of every write it makes."""
 
     uid: str
@@ -184,8 +183,7 @@ class Lease:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How a leased run ended: `error`, or `cancelled`, or else it succeeded with `result` (serialized Value)."""
 
     lease: Lease
@@ -207,8 +205,7 @@ class CompleteRuns(Command):
         return sum(1 + len(result.result or b"") // ROW_BYTES for result in self.results)
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
+class Renewal(NamedTuple):
     """A lease to renew and how far its run has come: ratio 0 to 1, None to leave the progress as it is."""
 
     lease: Lease
@@ -216,8 +213,7 @@ class Renewal:
     progress_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(NamedTuple):
     """The answer to a renewal: when the lease ends now (µs; None: it is lost) and whether to stop."""
 
     expire_time: int | None
