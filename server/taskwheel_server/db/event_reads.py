@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, func, null, select, type_coerce
+from sqlalchemy.sql.visitors import iterate
 
 from taskwheel_server.db.events import EVENT_COLUMNS, LEFT_OUT, bounds, event_of
 from taskwheel_server.db.filters import to_sql
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
 # How many events one page looks through: when the filter lets few of them through, it ends early and the list goes on.
-SPAN = 100_000
+SPAN = 200_000
+# The same where each event's run has to be looked up.
+RUN_SPAN = 20_000
 # Of an event without its snapshot.
 _EVENT_BYTES = 500
 _NEWEST_FIRST = (OrderBy("sequence", descending=True),)
@@ -98,14 +101,21 @@ def list_events(connection: Connection, query: Query, horizon: int) -> Page[Even
     start = newest if descending else gone + 1
     if query.page_token:
         start = int(decode(query.page_token, digest, [int])[0] or start)
+    span = RUN_SPAN if _needs_runs(where) else SPAN
     # Sequences have no holes: what was looked through without a match can be named, too.
     if descending:
-        low, high = max(start - SPAN + 1, gone + 1), min(start, newest)
+        low, high = max(start - span + 1, gone + 1), min(start, newest)
+        counted = max(newest - span, gone) + 1, newest
     else:
-        low, high = max(start, gone + 1), min(start + SPAN - 1, newest)
+        low, high = max(start, gone + 1), min(start + span - 1, newest)
+        counted = gone + 1, min(gone + span, newest)
     rows, following = _read(connection, query, where, low, high, descending=descending)
     token = encode(digest, [following]) if gone < following <= newest else ""
-    return Page(rows, token, _count(connection, query.namespace, where, gone, newest))
+    return Page(rows, token, _count(connection, query.namespace, where, *counted))
+
+
+def _needs_runs(where: Filter) -> bool:
+    return any(getattr(element, "table", None) is runs for element in iterate(to_sql(where, _FIELDS)))
 
 
 def _read(
@@ -125,10 +135,10 @@ def _read(
     return rows, low - 1 if descending else high + 1
 
 
-def _count(connection: Connection, namespace: str, where: Filter, gone: int, newest: int) -> int:
+def _count(connection: Connection, namespace: str, where: Filter, low: int, high: int) -> int:
     if where == EVERYTHING:
-        return min(newest - gone, MAX_TOTAL)
-    found = _matching(namespace, where, gone + 1, newest, [events.c.sequence]).limit(MAX_TOTAL).subquery()
+        return min(high - low + 1, MAX_TOTAL)
+    found = _matching(namespace, where, low, high, [events.c.sequence]).limit(MAX_TOTAL).subquery()
     return connection.execute(select(func.count()).select_from(found)).scalar_one()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     UnaryExpression,
     and_,
+    exists,
     false,
     func,
     literal,
@@ -83,16 +84,25 @@ def to_sql(  # noqa: PLR0911 - one for each kind of node
             return not_(func.coalesce(to_sql(term, columns), false()))
         case Comparison(field, test, value):
             return _TESTS[test](columns[field], value)
-        case Tagged(field, tag):
-            return _labelled(columns[field], labels.c.key == "", true() if tag is None else labels.c.value == tag)
+        case Tagged(field, str(tag)):
+            return _has(columns[field], "", tag)
+        case Tagged(field, _):
+            return _labelled(columns[field], labels.c.key == "")
         case Labelled(field, None, _, _):
             return _labelled(columns[field], labels.c.key != "")
+        case Labelled(field, str(key), Operator.EQ, str(value)):
+            return _has(columns[field], key, value)
         case Labelled(field, key, test, value):
             return _labelled(columns[field], labels.c.key == key, _TESTS[test](labels.c.value, value))
 
 
+def _has(owner: ColumnElement[str], key: str, value: str) -> ColumnElement[bool]:
+    # One look at the primary key for each owner; of a common tag, a list of its owners would be long.
+    held = labels.alias()
+    return exists().where(held.c.key == key, held.c.value == value, held.c.owner == owner)
+
+
 def _labelled(owner: ColumnElement[str], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    # Not a correlated EXISTS: of few owners, the list leads straight to their rows.
     return owner.in_(select(labels.c.owner).where(*conditions))
 
 

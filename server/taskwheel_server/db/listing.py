@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Table, func, null, select
+from sqlalchemy import Column, ColumnElement, Table, and_, func, null, select
 
-from taskwheel_server.db.filters import after_cursor, ordering, to_sql
+from taskwheel_server.db.filters import ordering, to_sql
+from taskwheel_server.db.narrowing import Narrow, narrowings
+from taskwheel_server.db.walk import Walk, few
 from taskwheel_server.filters import Catalogue, Kind, OrderBy, parse, parse_order_by
-from taskwheel_server.filters.page import decode, encode, query_digest
+from taskwheel_server.filters.page import SortValue, decode, encode, query_digest
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from taskwheel_server.filters.syntax import Filter
 
 T = TypeVar("T")
 
@@ -23,6 +27,7 @@ MAX_TOTAL = 10_000
 MAX_PAGE_BYTES = 3 * 1024 * 1024
 # Of a row without what `sizes` measures.
 _ROW_BYTES = 1_000
+_OWNERS = {"tags", "labels"}
 _TYPES: Mapping[Kind, type[int | float | str]] = {Kind.INT: int, Kind.TIME: int, Kind.STRING: str}
 
 
@@ -68,6 +73,8 @@ class Listing(Generic[T]):
         catalogue: the fields of filter and order.
         fields: the column of each field.
         default: the order when none is asked for; the last key is unique.
+        narrow: returns the set of rows that a term of a filter leads to.
+        indexed: fields with an index on the rows that have a value.
     """
 
     method: str
@@ -79,6 +86,8 @@ class Listing(Generic[T]):
     catalogue: Catalogue
     fields: Mapping[str, ColumnElement[Any]]
     default: tuple[OrderBy, ...]
+    narrow: Narrow
+    indexed: frozenset[str] = frozenset()
 
     def page(self, connection: Connection, query: Query, *conditions: ColumnElement[bool]) -> Page[T]:
         """Return a page of the rows for which `conditions` hold.
@@ -86,38 +95,102 @@ class Listing(Generic[T]):
         Raises:
             InvalidFilter: filter, order_by or page_token is at fault.
         """
-        order = parse_order_by(query.order_by, self.catalogue, self.default)
-        where = [
-            self.table.c.namespace == query.namespace,
-            *conditions,
-            to_sql(parse(query.filter, self.catalogue), self.fields),
-        ]
-        keys = [(self.fields[key.field], key.descending, self._nullable(key.field)) for key in order]
+        order = self._order(query.order_by)
         digest = query_digest(self.method, query.namespace, query.filter, query.order_by)
-        cursor = []
+        after: tuple[SortValue, ...] = ()
         if query.page_token:
-            types = [_TYPES[self.catalogue[key.field].kind] for key in order]
-            cursor.append(after_cursor(keys, decode(query.page_token, digest, types)))
-        wanted = [null() if name in self.left_out else self.table.c[name] for name in self.columns]
-        position = [column for column, _, _ in keys]
-        statement = (
-            select(*wanted, *position).where(*where, *cursor).order_by(*ordering(keys)).limit(query.page_size + 1)
-        )
-        rows: list[T] = []
-        last: tuple[Any, ...] = ()
-        token = ""
-        size = 0
-        for found in connection.execute(statement):
-            row = tuple(found)
-            size += self._size(row)
-            if len(rows) == query.page_size or (rows and size > MAX_PAGE_BYTES):
-                token = encode(digest, last)
+            after = decode(query.page_token, digest, [_TYPES[self.catalogue[key.field].kind] for key in order])
+        here = and_(self.table.c.namespace == query.namespace, *conditions)
+        walks, counted = self._walks(connection, order, parse(query.filter, self.catalogue))
+        rows, position = self._read(connection, here, walks, after, query.page_size)
+        token = encode(digest, position) if position else ""
+        return Page(rows, token, self._count(connection, here, counted))
+
+    def _order(self, text: str) -> tuple[OrderBy, ...]:
+        order: list[OrderBy] = []
+        for key in parse_order_by(text, self.catalogue, self.default):
+            # Uids rise with the time of creation, and have an index.
+            order.append(replace(key, field="uid") if key.field == "create_time" else key)
+            if order[-1].field == "uid":
                 break
-            rows.append(self.row_of(row[: len(wanted)]))
-            last = row[len(wanted) :]
-        matching = select(self.table.c.uid).where(*where).limit(MAX_TOTAL).subquery()
-        total = connection.execute(select(func.count()).select_from(matching)).scalar_one()
-        return Page(rows, token, total)
+        return tuple(order)
+
+    def _walks(
+        self, connection: Connection, order: tuple[OrderBy, ...], where: Filter
+    ) -> tuple[Sequence[Walk], Sequence[Walk]]:
+        """Return the ways to walk one after the other, and those to count along."""
+        keys = [(self.fields[key.field], key.descending, self._nullable(key.field)) for key in order]
+        uid = self.table.c.uid
+        wanted = self._test(where)
+        newest = Walk([(uid, True, False)], wanted, select(uid))
+        for narrowing, rest in reversed(narrowings(where, self.narrow)):
+            if few(connection, narrowing.uids):
+                walks = [Walk(keys, and_(uid.in_(narrowing.uids), self._test(rest)))]
+                return walks, walks
+            if narrowing.exact:
+                newest = Walk(newest.order, self._test(rest), narrowing.uids)
+                wanted = and_(uid.in_(narrowing.uids), self._test(rest))
+        if len(keys) == 1:
+            walks = [replace(newest, order=keys)]
+            return walks, walks
+        field, (column, descending, _) = order[0].field, keys[0]
+        if field not in self.indexed or len(keys) > 2:
+            return [Walk(keys, wanted)], [newest]
+        wanted = self._test(where)
+        present = column.is_not(None)
+        walks = [
+            Walk([(column, descending, False), keys[1]], and_(present, wanted), select(column).where(present)),
+            Walk(keys[1:], and_(column.is_(None), wanted), select(uid)),
+        ]
+        return walks, walks
+
+    def _test(self, where: Filter) -> ColumnElement[bool]:
+        # No index of these columns may tempt the planner off the way, to where there may be far more rows.
+        plain = {name: func.coalesce(column, column) for name, column in self.fields.items() if name not in _OWNERS}
+        return to_sql(where, {**self.fields, **plain})
+
+    def _read(
+        self,
+        connection: Connection,
+        here: ColumnElement[bool],
+        walks: Sequence[Walk],
+        after: Sequence[SortValue],
+        page_size: int,
+    ) -> tuple[list[T], Sequence[SortValue]]:
+        """Return the rows after a position, as far as they fit a page, and the position to go on from (empty: none)."""
+        wanted = [null() if name in self.left_out else self.table.c[name] for name in self.columns]
+        rows: list[T] = []
+        last: Sequence[SortValue] = ()
+        size = 0
+        for walk in walks:
+            # Later walks have no value for the sort keys that they lack.
+            lacking = [None] * (len(walks[0].order) - len(walk.order))
+            if len(walks) > 1 and after and (after[0] is None) != bool(lacking):
+                continue
+            start, after = after[len(lacking) :], ()
+            edge = walk.edge(connection, start)
+            statement = select(*wanted, *(column for column, _, _ in walk.order)).where(here, *walk.part(start, edge))
+            room = page_size + 1 - len(rows)
+            for found in connection.execute(statement.order_by(*ordering(walk.order)).limit(room)):
+                row = tuple(found)
+                size += self._size(row)
+                if len(rows) == page_size or (rows and size > MAX_PAGE_BYTES):
+                    return rows, last
+                rows.append(self.row_of(row[: len(wanted)]))
+                last = [*lacking, *row[len(wanted) :]]
+            if edge is not None:
+                return rows, [*lacking, *walk.beyond(edge)]
+        return rows, ()
+
+    def _count(self, connection: Connection, here: ColumnElement[bool], walks: Sequence[Walk]) -> int:
+        total = 0
+        for walk in walks:
+            edge = walk.edge(connection)
+            matching = select(self.table.c.uid).where(here, *walk.part(edge=edge)).limit(MAX_TOTAL - total).subquery()
+            total += connection.execute(select(func.count()).select_from(matching)).scalar_one()
+            if edge is not None:
+                break
+        return total
 
     def _nullable(self, field: str) -> bool:
         column = self.fields[field]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_
+from sqlalchemy import func, or_, select
 
+from taskwheel_server.db.filters import to_sql
 from taskwheel_server.db.listing import Listing, Page, Query
+from taskwheel_server.db.narrowing import Narrowing, labelled
 from taskwheel_server.db.runs import run_of
 from taskwheel_server.db.tables import runs as table
 from taskwheel_server.db.task_reads import resolver
 from taskwheel_server.filters import Catalogue, Field, Kind, OrderBy, catalogue
+from taskwheel_server.filters.syntax import Comparison, Filter, Not, Operator, Or
 from taskwheel_server.model.names import parse_run
 from taskwheel_server.model.run import RUN_COLUMNS, Run
 from taskwheel_server.model.state import State, Trigger
@@ -42,6 +46,16 @@ _COLUMNS = {
         *("request_id", "scheduled_time", "schedule_time", "create_time", "start_time", "end_time", "update_time"),
     )
 }
+_LIVE = frozenset(state for state in State if not state.done)
+# The runs once more, for subqueries.
+_aside = table.alias()
+_ASIDE = {
+    "task": _aside.c.task_uid,
+    "task_uid": _aside.c.task_uid,
+    "uid": _aside.c.uid,
+    "name": _aside.c.uid,
+    "request_id": _aside.c.request_id,
+}
 # Uids rise with the time at which they were minted: the newest first, off the primary key.
 _NEWEST_FIRST = (OrderBy("uid", descending=True),)
 
@@ -68,8 +82,36 @@ def list_runs(connection: Connection, query: Query, horizon: int, *, full: bool)
         catalogue=_catalogue(connection, query.namespace),
         fields=_COLUMNS,
         default=_NEWEST_FIRST,
+        narrow=partial(_narrow, query.namespace),
+        indexed=frozenset({"end_time"}),
     )
     return listing.page(connection, query, or_(table.c.end_time.is_(None), table.c.end_time > horizon))
+
+
+def _narrow(namespace: str, term: Filter) -> Narrowing | None:
+    if _open(term):
+        return Narrowing(select(_aside.c.uid).where(_aside.c.end_time.is_(None)), exact=False)
+    match term:
+        case Comparison("task" | "task_uid" | "uid" | "name", Operator.EQ | Operator.IN):
+            return Narrowing(select(_aside.c.uid).where(to_sql(term, _ASIDE)), exact=True)
+        case Comparison("request_id", Operator.EQ):
+            found = select(_aside.c.uid).where(_aside.c.namespace == namespace, to_sql(term, _ASIDE))
+            return Narrowing(found, exact=True)
+    return labelled(term)
+
+
+def _open(term: Filter) -> bool:
+    """Tell whether this is true only of runs that have not ended."""
+    match term:
+        case Comparison("state", Operator.IN, tuple(states)):
+            return _LIVE.issuperset(states)
+        case Comparison("done", Operator.EQ, value):
+            return value is False
+        case Not(Comparison("done", Operator.EQ, value)):
+            return value is True
+        case Or(terms):
+            return all(map(_open, terms))
+    return False
 
 
 def _catalogue(connection: Connection, namespace: str) -> Catalogue:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from taskwheel_server.db import tasks
 from taskwheel_server.db.dialect import among, fetch, listed
 from taskwheel_server.db.listing import Listing, Page, Query
+from taskwheel_server.db.narrowing import labelled
 from taskwheel_server.db.tables import tasks as table
 from taskwheel_server.db.tasks import task_of
 from taskwheel_server.filters import Field, Kind, OrderBy, catalogue
@@ -68,6 +69,7 @@ def list_tasks(connection: Connection, query: Query) -> Page[Task]:
         catalogue=fields,
         fields=_COLUMNS,
         default=_NEWEST_FIRST,
+        narrow=labelled,
     )
     return listing.page(connection, query, table.c.delete_time.is_(None))
 
