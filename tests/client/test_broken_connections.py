@@ -154,6 +154,60 @@ def test_a_worker_that_stops_while_cut_off_ends_after_its_grace(client, proxy, s
     assert client.get_run(run).state == "RUNNING"
 
 
+def test_a_worker_that_stops_while_cut_off_brings_home_all_it_has_when_it_can(client, proxy, start, monkeypatch):
+    monkeypatch.setattr("taskwheel._worker.worker._FIRST_DELAY", 600)
+    monkeypatch.setattr("taskwheel._worker.worker._LAST_DELAY", 600)
+    begun, go = threading.Event(), threading.Event()
+
+    def work(run):
+        begun.set()
+        go.wait(10)
+        run.log.info("the last line")
+        return "kept"
+
+    worker = start(proxy.address, grace=60, work=work)
+    client.create_task("work", handler="work")
+    run = client.task("work").run()
+    assert begun.wait(10)
+    proxy.refusing = True
+    proxy.cut()
+    go.set()
+    worker.stop()
+    proxy.refusing = False
+    assert client.wait(run, timeout=30).result == "kept"
+    assert [entry.message for entry in client.follow_logs(run)] == ["the last line"]
+
+
+def test_what_a_worker_could_not_send_in_its_grace_it_says_at_the_end(client, proxy, start, monkeypatch):
+    monkeypatch.setattr("taskwheel._worker.worker._AFTER_GRACE", 0.1)
+    deliver = taskwheel.Worker._deliver
+
+    async def deliver_when_the_server_is_back(*args):
+        proxy.refusing = False
+        await deliver(*args)
+
+    monkeypatch.setattr(taskwheel.Worker, "_deliver", deliver_when_the_server_is_back)
+    begun = threading.Event()
+
+    async def work(run):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            run.log.info("the last line")
+
+    worker = start(proxy.address, grace=0.1, work=work)
+    client.create_task("work", handler="work")
+    run = client.task("work").run()
+    assert begun.wait(10)
+    proxy.refusing = True
+    proxy.cut()
+    worker.stop()
+    done = client.wait(run, timeout=20)
+    assert (done.state, done.error.name) == ("FAILED", "WorkerStopped")
+    assert [entry.message for entry in client.follow_logs(run)] == ["the last line"]
+
+
 def test_a_worker_and_a_watch_outlive_a_restart_of_the_server(database_url, clock, tmp_path):
     begun, go = threading.Event(), threading.Event()
     worker = taskwheel.Worker("unset")

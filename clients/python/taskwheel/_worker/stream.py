@@ -39,7 +39,12 @@ class Stream:
         self._executor = executor
         self._goaway = False
         self._renewing: asyncio.Task[None] | None = None
-        self.welcomed = False
+        self._welcome = asyncio.Event()
+
+    @property
+    def welcomed(self) -> bool:
+        """Whether the server has taken the worker on."""
+        return self._welcome.is_set()
 
     async def work(self) -> None:
         """Work until the stream ends. Raises RpcError when it breaks."""
@@ -67,7 +72,7 @@ class Stream:
 
     def _receive(self, response: WorkResponse) -> None:
         if response.HasField("welcome"):
-            self.welcomed = True
+            self._welcome.set()
             _log.info("%s is connected to %s", self._hello.worker_id, self._transport.address)
             self._renewing = asyncio.create_task(self._renew(response.welcome.lease_duration.ToTimedelta() / 3))
         if response.assignments:
@@ -91,6 +96,8 @@ class Stream:
         # A stream that broke fails each write; the reader tells why.
         with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
             await call.write(WorkRequest(hello=self._hello))
+            # A log entry is gone once it is written: not to a server that takes none.
+            await self._welcome.wait()
             told = False
             while not self._finished:
                 if self._executor.draining and not told:

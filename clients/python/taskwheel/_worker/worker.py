@@ -10,7 +10,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
@@ -27,6 +27,8 @@ _log = logging.getLogger("taskwheel.worker")
 
 _FIRST_DELAY = 0.2
 _LAST_DELAY = 10.0
+# A worker that stops has only its grace to bring home what it has.
+_STOPPING_DELAY = 0.5
 
 # What servers and proxies that end make of a stream; anything else is a refusal.
 _BROKEN = {
@@ -181,22 +183,28 @@ class Worker:
             if not self._stopping.is_set():
                 await _within(pause, self._stopping)
             elif not self._over(outbox):
-                await asyncio.sleep(pause)
+                await asyncio.sleep(min(pause, _STOPPING_DELAY))
             delay = min(2 * delay, _LAST_DELAY)
 
     def _over(self, outbox: Outbox) -> bool:
         return self._stopping.is_set() and not outbox.held and outbox.empty
 
     async def _deliver(self, transport: AsyncTransport, outbox: Outbox) -> None:
-        """Report by single calls what the stream could not deliver before the worker ended."""
+        """Say by single calls what the stream could not deliver before the worker ended; lines before results."""
         outbox.restore()
+        workers = transport.workers
         while frame := outbox.frame():
+            calls: list[tuple[Any, Any]] = [(workers.AppendLogs, lines) for lines in frame.logs]
             if frame.results:
-                request = worker_service_pb2.CompleteTaskRunsRequest(results=frame.results)
+                results = worker_service_pb2.CompleteTaskRunsRequest(results=frame.results)
+                calls.append((workers.CompleteTaskRuns, results))
+            for rpc, request in calls:
                 try:
-                    await transport.call(transport.workers.CompleteTaskRuns, request)
+                    await transport.call(rpc, request)
                 except RpcError as error:
-                    _log.warning("%d results could not be delivered: %s", len(request.results), error)
+                    _log.warning("what the worker had left could not be delivered: %s", error)
+                    if error.code in _BROKEN or error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                        return
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
