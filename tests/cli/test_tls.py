@@ -124,8 +124,8 @@ def test_files_that_cannot_be_used_are_told(run, pki, options, told):
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        (("cert", "", ""), "go together"),
-        (("", "key", ""), "go together"),
+        (("cert", "", ""), "goes with tls-key"),
+        (("", "key", ""), "goes with tls-key"),
         (("", "", "ca"), "needs both"),
         (("nothing", "key", ""), "nothing.pem"),
         (("cert", "own_key", ""), "server.pem"),

@@ -25,7 +25,7 @@ def read_credentials(cert: str, key: str, client_ca: str) -> grpc.ServerCredenti
     """
     if not (cert and key):
         if cert or key or client_ca:
-            raise InvalidArgument("tls-cert", "--tls-cert and --tls-key go together, and --tls-client-ca needs both")
+            raise InvalidArgument("tls-cert", "goes with tls-key, and tls-client-ca needs both")
         return None
     # gRPC itself says nothing of files that it cannot use.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -49,7 +49,7 @@ def tell(error: taskwheel.Error) -> None:
             if f"{field}: {description}" not in error.message:
                 typer.echo(f"  {field}: {description}", err=True)
     if isinstance(error, taskwheel.Unavailable) and not error.reason:
-        typer.echo("  is the server up? --address or TASKWHEEL_ADDRESS says where it is", err=True)
+        typer.echo("  is the server up? see --address; and --tls, if it has TLS", err=True)
     for note in getattr(error, "__notes__", ()):
         typer.echo(f"  {note}", err=True)
     if isinstance(error, taskwheel.ResourceExhausted | taskwheel.Unavailable) and error.retry_after:
