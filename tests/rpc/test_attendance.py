@@ -13,7 +13,7 @@ from tests.rpc.hands import Hand, claim, complete, create, get, result_of, run_t
 
 @pytest.fixture
 def attendance(clock) -> Attendance:
-    return Attendance(clock.now)
+    return Attendance(clock.now, exclusive=True)
 
 
 def test_a_handler_is_there_while_any_worker_has_it(attendance, clock):
@@ -33,6 +33,10 @@ def test_a_worker_that_has_just_gone_counts_for_a_while(attendance, clock):
     assert attendance.has("default", "a")
     clock.advance(1)
     assert not attendance.has("default", "a")
+
+
+def test_with_other_servers_on_the_database_every_handler_may_have_a_worker(clock):
+    assert Attendance(clock.now, exclusive=False).has("default", "a")
 
 
 def test_what_is_long_gone_is_forgotten(attendance, clock):

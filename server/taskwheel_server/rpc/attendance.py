@@ -19,14 +19,17 @@ LATELY = 10 * SECOND
 
 
 class Attendance:
-    """The handlers that workers ask to run at this server, which is the only one on its database. Of the event loop.
+    """The handlers that workers ask to run at this server. Of the event loop.
 
     Args:
         now: the server's instant, µs.
+        exclusive: whether no other server has its database. At another there may be any worker, so then every handler
+            counts as had.
     """
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], *, exclusive: bool) -> None:
         self._now = now
+        self._exclusive = exclusive
         self._present: Counter[tuple[str, str]] = Counter()
         # When the last worker with a handler left, oldest first.
         self._left: dict[tuple[str, str], int] = {}
@@ -57,6 +60,8 @@ class Attendance:
 
     def has(self, namespace: str, handler: str) -> bool:
         """Whether a worker has the handler, or had it lately."""
+        if not self._exclusive:
+            return True
         pair = namespace, handler
         left = self._left.get(pair)
         return pair in self._present or (left is not None and left > self._now() - LATELY)

@@ -42,7 +42,7 @@ class Backend:
         self.lease = lease
         self.retention = retention
         self.start_time = wheel.clock.now()
-        self.attendance = Attendance(self.now)
+        self.attendance = Attendance(self.now, exclusive=store.exclusive)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._listers = asyncio.Semaphore(_LISTERS)
 
