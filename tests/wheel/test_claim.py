@@ -19,6 +19,7 @@ from taskwheel_server.wheel.commands import (
     Detach,
     Drain,
     NewRun,
+    ReleaseRuns,
     Renewal,
     RenewLeases,
     Result,
@@ -311,3 +312,63 @@ def test_work_and_credit_in_one_turn_meet(wheel: HandWheel) -> None:
     wheel.send(CompleteRuns(results=[Result(lease_of(run))]))
     wheel.turn()
     assert wheel.states() == ["SUCCEEDED", "RUNNING"]
+
+
+def test_new_runs_start_in_claim_order_in_the_turn_that_stores_them(wheel: HandWheel) -> None:
+    wheel.task("a", "a")
+    wheel.task("b", "b")
+    worker = wheel.worker(credit=3, handlers=("a", "b"))
+    new = [wheel.new_run(task, priority=priority) for task, priority in (("a", 1), ("b", 4), ("a", 3), ("b", 2))]
+    answer = wheel.send(AdmitRuns(runs=new))
+    wheel.turn()
+    assert [run.priority for run in worker.take()] == [4, 3, 2]
+    assert {run.state for run in answer.result()} == {State.READY}
+    assert [wheel.state(run.uid).name for run in new] == ["READY", "RUNNING", "RUNNING", "RUNNING"]
+    assert [wheel.events(run.uid) for run in new[:2]] == [["run_pending"], ["run_pending", "run_started"]]
+
+
+def test_a_new_run_does_not_overtake_what_waits_for_the_same_worker(wheel: HandWheel) -> None:
+    wheel.task("a", "a")
+    wheel.task("b", "b")
+    waiting = wheel.run("a", priority=1)
+    worker = wheel.new_worker(credit=1, handlers=("a", "b"))
+    wheel.send(Attach(session=worker.session))
+    wheel.send(AdmitRuns(runs=[wheel.new_run("b")]))
+    wheel.turn()
+    assert [run.uid for run in worker.take()] == [waiting.uid]
+
+
+def test_new_runs_of_a_task_with_a_limit_start_up_to_it(wheel: HandWheel) -> None:
+    wheel.task(max_concurrent_runs=2)
+    worker = wheel.worker(credit=5)
+    wheel.run_many(4)
+    assert len(worker.take()) == 2
+    assert sorted(wheel.states()) == ["HELD", "HELD", "RUNNING", "RUNNING"]
+
+
+@pytest.mark.parametrize("change", ["renewed", "cancelled", "expired", "claimed again", "reported before"])
+def test_what_a_stream_remembers_of_a_run_is_not_trusted_beyond_its_lease(wheel: HandWheel, change: str) -> None:
+    wheel.task(run_timeout=None)
+    worker = wheel.worker()
+    wheel.run()
+    run = worker.take_one()
+    result = Result(lease_of(run), b"late")
+    match change:
+        case "renewed":
+            wheel.advance(LEASE - SECOND)
+            wheel.renew(run, worker.session)
+            wheel.advance(LEASE - SECOND)
+        case "cancelled":
+            wheel.cancel(run)
+        case "expired":
+            wheel.advance(LEASE)
+        case "claimed again":
+            wheel.call(ReleaseRuns(leases=[lease_of(run)]))
+            assert worker.take_one().lease_token != result.lease.token
+        case "reported before":
+            assert wheel.succeed(run, b"first")
+    stands = change in {"renewed", "cancelled", "reported before"}
+    assert wheel.complete(result, result) == [stands, stands]
+    stored = wheel.get(run)
+    assert stored.result == {"renewed": b"late", "cancelled": b"late", "reported before": b"first"}.get(change)
+    assert stored.state_reason == {"expired": "LEASE_LOST"}.get(change)
