@@ -15,7 +15,7 @@ from tests.faults.traffic import Traffic, judge
 
 KILLS = 40
 MIN_CALLS_PER_SECOND = 200
-# Short, so that leases end while the server is away, and long enough that others live on.
+# Short, so that leases that no worker knows of end soon, and long enough that others live on.
 LEASE = "2s"
 SEED = 20260301
 
