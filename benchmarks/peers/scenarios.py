@@ -21,8 +21,8 @@ LIMIT = 120
 SCHEDULE_LIMIT = 55
 CALLERS = (1, 16, 32)
 PACED = 200
-# For a worker to be connected and at rest.
-REST = 2.0
+# For a worker that has started to come to rest.
+REST = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ class Driver:
         self.child = site.child([*system.driver(), scenario, *map(str, numbers)], **pipes)
         self._watchdog = threading.Timer(2 * LIMIT + sum(numbers[2:]), self.child.kill)
         self._watchdog.start()
-        if self._line() != "ready\n":
-            self.__exit__()
-            raise RuntimeError(f"the driver is not ready: {self.child.command}")
+        self._await("ready")
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +58,20 @@ class Driver:
         line: str = self.child.popen.stdout.readline()
         return line
 
+    def _await(self, word: str) -> None:
+        if self._line() != f"{word}\n":
+            self.__exit__()
+            raise RuntimeError(f"not {word}: {self.child.command}")
+
     def go(self) -> None:
         """Let it begin."""
         assert self.child.popen.stdin
         print(file=self.child.popen.stdin, flush=True)
+
+    def work(self) -> None:
+        """Let it begin as a worker, and wait until it works."""
+        self.go()
+        self._await("working")
 
     def result(self) -> dict[str, Any]:
         """Wait for what it has measured.
@@ -133,7 +141,7 @@ class Bench:
                 settle()
             with self._driver(site, "work", runs, LIMIT) as worker:
                 before = site.cpu + worker.child.cpu
-                worker.go()
+                worker.work()
                 measured = worker.result()
                 cpu = site.cpu + worker.child.cpu - before
         rate = runs / (measured["stored"] - measured["first"])
@@ -155,7 +163,7 @@ class Bench:
             self._driver(site, "work", runs, LIMIT) as worker,
             self._driver(site, scenario, *numbers) as producer,
         ):
-            worker.go()
+            worker.work()
             time.sleep(REST)
             before = site.cpu + worker.child.cpu + producer.child.cpu
             producer.go()
@@ -168,7 +176,7 @@ class Bench:
         """A run every 20 to 50 ms: from before it is enqueued until its handler starts."""
         runs = self._amount(PACED)
         with self._site() as site, self._driver(site, "work", runs, LIMIT) as worker:
-            worker.go()
+            worker.work()
             time.sleep(REST)
             self._drive(site, "pace", runs)
             measured = worker.result()

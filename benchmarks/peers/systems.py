@@ -69,4 +69,14 @@ PEERS = (
     System("BullMQ, Redis appendfsync always", _node("bullmq.js"), services.durable_redis, single=8_000),
     System("asynq, Redis as shipped", _go("asynq"), services.redis, single=32_000),
     System("asynq, Redis appendfsync always", _go("asynq"), services.durable_redis, queued=10_000, single=8_000),
+    System("Celery, Redis", _python("celery_peer"), services.redis, queued=20_000, single=2_000, lead=30),
+    System(
+        "Temporal's dev server",
+        _python("temporal_peer"),
+        services.temporal,
+        queued=500,
+        single=200,
+        schedules=(1_000,),
+        lead=60,
+    ),
 )

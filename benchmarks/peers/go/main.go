@@ -65,6 +65,7 @@ func main() {
 		begin()
 		record := newRecord(number(0))
 		ended := peer.Work(record.Seen)
+		fmt.Println("working")
 		record.finish(peer, time.Now().Add(time.Duration(number(1))*time.Second))
 		ended()
 	case "schedules":

@@ -115,6 +115,7 @@ export async function drive(peer) {
       await begin();
       const record = new Record(runs);
       const end = await peer.work(record.seen);
+      console.log("working");
       await record.finish(peer, now() + limit);
       await end();
     },

@@ -18,7 +18,6 @@ BATCH = 1000
 WARMUP = 5
 
 Payload = dict[str, Any]
-Seen = Callable[[Payload], None]
 End = Callable[[], Awaitable[None]]
 
 
@@ -49,11 +48,11 @@ class Peer(ABC):
         """Enqueue runs as fast as the peer can."""
 
     @abstractmethod
-    async def work(self, seen: Seen) -> End:
-        """Start a worker that hands each run's payload to `seen`; return what stops it."""
+    async def work(self, record: Record) -> End:
+        """Start a worker that notes each run's start; return what stops it."""
 
     @abstractmethod
-    async def schedule(self, count: int, due: datetime, seen: Seen) -> End:
+    async def schedule(self, count: int, due: datetime, record: Record) -> End:
         """Have `count` schedules due once, at `due`, and start a worker for them; return what stops it."""
 
     @abstractmethod
@@ -110,15 +109,20 @@ class Record:
         )
 
 
+def say(line: str) -> None:
+    """Tell the reader something."""
+    print(line, flush=True)
+
+
 async def begin() -> None:
     """Say that the driver is ready and wait for the word."""
-    print("ready", flush=True)
+    say("ready")
     await asyncio.to_thread(sys.stdin.readline)
 
 
 async def finish(**measured: Any) -> None:
     """Print what was measured and wait until its reader has looked at this process."""
-    print(json.dumps(measured), flush=True)
+    say(json.dumps(measured))
     await asyncio.to_thread(sys.stdin.readline)
 
 
@@ -143,13 +147,14 @@ async def drive(peer: Peer) -> None:
             runs, seconds = numbers
             await begin()
             record = Record(runs)
-            end = await peer.work(record.seen)
+            end = await peer.work(record)
+            say("working")
             await record.finish(peer, time.time() + seconds)
             await end()
         case "schedules":
             count, due, seconds = numbers
             record = Record(count)
-            end = await peer.schedule(count, datetime.fromtimestamp(due, UTC), record.seen)
+            end = await peer.schedule(count, datetime.fromtimestamp(due, UTC), record)
             await begin()
             await record.finish(peer, due + seconds)
             await end()

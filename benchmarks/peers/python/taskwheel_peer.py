@@ -9,7 +9,7 @@ from datetime import datetime
 import uvloop
 
 import taskwheel
-from benchmarks.peers.python.protocol import End, Payload, Peer, Seen, batches, drive, produce
+from benchmarks.peers.python.protocol import End, Payload, Peer, Record, batches, drive, produce
 
 NOOP = "noop"
 # Batches under way at a time, so that the server has one while the client makes the next.
@@ -41,12 +41,12 @@ class Taskwheel(Peer):
 
         await asyncio.gather(*(filler() for _ in range(FILLERS)))
 
-    async def work(self, seen: Seen) -> End:
+    async def work(self, record: Record) -> End:
         worker = taskwheel.Worker(max_concurrent_runs=CONCURRENCY)
 
         @worker.handler(NOOP)
         async def handle(run: taskwheel.Run) -> None:
-            seen(run.payload)
+            record.seen(run.payload)
 
         serving = asyncio.create_task(worker.serve())
 
@@ -56,14 +56,14 @@ class Taskwheel(Peer):
 
         return end
 
-    async def schedule(self, count: int, due: datetime, seen: Seen) -> End:
+    async def schedule(self, count: int, due: datetime, record: Record) -> End:
         schedule = taskwheel.cron(f"{due.minute} {due.hour} * * *")
 
         async def create(payload: Payload) -> None:
             await self.client.create_task(f"{NOOP}{payload['id']}", handler=NOOP, schedules=[schedule], payload=payload)
 
         await produce(create, count, CREATORS)
-        return await self.work(seen)
+        return await self.work(record)
 
     async def left(self) -> int:
         runs = self.client.list_runs(filter="done = false", page_size=1000)
