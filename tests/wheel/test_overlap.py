@@ -30,6 +30,18 @@ def task(wheel: HandWheel, policy: OverlapPolicy, **fields: Any) -> None:
     wheel.task(schedules=EVERY_MINUTE, overlap_policy=policy, **fields)
 
 
+def clearing(wheel: HandWheel) -> AdmitSlots:
+    """Return a backfill of one slot that stops all other runs."""
+    return AdmitSlots(
+        task=task_ref("t"),
+        uids=[wheel.wheel.minter.mint()],
+        slots=[START - MINUTE],
+        backfill="b",
+        overlap_policy=OverlapPolicy.CANCEL_RUNNING,
+        request_digest=b"",
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "states"),
     [
@@ -162,21 +174,25 @@ def test_cancel_running_takes_on_many_runs_in_slices_before_the_slot_starts(whee
     assert wheel.slots() == [(60, "SCHEDULE", "READY")]
 
 
-def test_cancel_running_of_a_backfill_takes_on_all_at_once(wheel: HandWheel) -> None:
+def test_cancel_running_of_a_backfill_does_so_too_and_is_answered_at_the_end(wheel: HandWheel) -> None:
     task(wheel, OverlapPolicy.ALLOW)
-    wheel.run_many(SLICE + 7)
-    [run] = wheel.call(
-        AdmitSlots(
-            task=task_ref("t"),
-            uids=[wheel.wheel.minter.mint()],
-            slots=[START - MINUTE],
-            backfill="b",
-            overlap_policy=OverlapPolicy.CANCEL_RUNNING,
-            request_digest=b"",
-        )
-    )
-    assert wheel.states().count("CANCELLED") == SLICE + 7
-    assert run.state is State.READY
+    wheel.run_many(2 * SLICE + 7)
+    ticket = wheel.send(clearing(wheel))
+    cancelled = []
+    while not ticket.done():
+        wheel.wheel.turn()
+        cancelled.append(wheel.states().count("CANCELLED"))
+    assert cancelled == [SLICE, 2 * SLICE, 2 * SLICE + 7]
+    assert [run.state for run in ticket.result()] == [State.READY]
+
+
+def test_a_command_that_goes_on_in_later_turns_is_carried_out_before_the_wheel_stops(wheel: HandWheel) -> None:
+    task(wheel, OverlapPolicy.ALLOW)
+    wheel.run_many(SLICE)
+    ticket = wheel.send(clearing(wheel))
+    wheel.wheel.start()
+    wheel.wheel.stop()
+    assert [run.state for run in ticket.result()] == [State.READY]
 
 
 def test_cancel_running_ends_with_the_lease_of_a_silent_worker(wheel: HandWheel) -> None:

@@ -88,7 +88,7 @@ def _due_runs(turn: Turn, task: Task) -> list[Run]:
     schedules = load_schedules(task.schedules)
     first = task.next_time if task.next_time is not None else turn.now
     on_time = turn.now - MISSED_AFTER
-    overlap = Overlap(turn, task, task.overlap_policy, in_slices=True)
+    overlap = Overlap(turn, task, task.overlap_policy)
     fresh = _missed(turn, task, overlap, first, on_time - 1) if first < on_time else []
     timely = schedule.slots_between(
         schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=MAX_TIMELY
@@ -161,14 +161,12 @@ class Overlap:
         turn: under way.
         task: whose slots.
         policy: what decides.
-        in_slices: whether to leave runs that must make way to later turns if they are many.
     """
 
-    def __init__(self, turn: Turn, task: Task, policy: OverlapPolicy, *, in_slices: bool) -> None:
+    def __init__(self, turn: Turn, task: Task, policy: OverlapPolicy) -> None:
         self._turn = turn
         self._task = task
         self._policy = policy
-        self._in_slices = in_slices
         self._stopping = False
         self._last: Run | None = None
         if policy is not OverlapPolicy.ALLOW:
@@ -204,10 +202,10 @@ class Overlap:
             _skip(self._last, StateReason.OVERLAP_SKIPPED, self._turn.now)
             self._busy = self._stopping
             return
-        while going_on := runs.going_on(self._turn.connection, self._task.uid, SLICE):
-            _stop(self._turn, going_on)
-            if len(going_on) == SLICE and self._in_slices:
-                raise MoreToStop
+        going_on = runs.going_on(self._turn.connection, self._task.uid, SLICE)
+        _stop(self._turn, going_on)
+        if len(going_on) == SLICE:
+            raise MoreToStop
         self._busy = self._stopping = runs.has_open(self._turn.connection, self._task.uid)
 
 
@@ -229,6 +227,9 @@ def backfill(turn: Turn, commands: list[AdmitSlots]) -> None:
     for command in commands:
         try:
             turn.answer(command, _backfill(turn, command))
+        except MoreToStop:
+            turn.again.append(command)
+            turn.unfinished = True
         except TaskwheelError as error:
             turn.answer(command, error)
 
@@ -238,7 +239,7 @@ def _backfill(turn: Turn, command: AdmitSlots) -> list[Run]:
     known = runs.by_slot(turn.connection, task.uid, command.backfill, command.slots)
     if any(run.request_digest != command.request_digest for run in known.values()):
         raise reused(command.backfill)
-    overlap = Overlap(turn, task, command.overlap_policy or task.overlap_policy, in_slices=False)
+    overlap = Overlap(turn, task, command.overlap_policy or task.overlap_policy)
     answer: list[Run] = []
     fresh: list[Run] = []
     for slot, uid in zip(command.slots, command.uids, strict=True):

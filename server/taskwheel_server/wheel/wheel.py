@@ -62,6 +62,7 @@ class Wheel:
         self._thread = threading.Thread(target=self._loop, name="wheel")
         self._stopping = False
         self._crowd = 0
+        self._again: list[Command] = []
         self._unfinished = False
         self._next_time: int | None = 0
         self._next_tick = 0
@@ -118,7 +119,7 @@ class Wheel:
         return self._unfinished or due or not self._mailbox.empty
 
     def _loop(self) -> None:
-        while not (self._stopping and self._mailbox.empty):
+        while not (self._stopping and self._mailbox.empty and not self._again):
             if not self._unfinished:
                 self._mailbox.wait(None if self._next_time is None else self.clock.timeout(self._next_time))
             if self._crowd >= CROWD:
@@ -129,7 +130,7 @@ class Wheel:
         """Turn once: carry out what waits in the mailbox and what is due, then a slice of the sweep if it is time."""
         if self.stuck_since is None:
             self.stuck_since = time.monotonic()
-        taken = self._mailbox.take()
+        taken, self._again = self._again + self._mailbox.take(), []
         self._crowd = len(taken)
         self._unfinished = False
         now = self.clock.now()
@@ -256,6 +257,7 @@ class Wheel:
         self._orphans.clear()
         self._eased = turn.eased if turn.unfinished else set()
         self._unfinished |= turn.unfinished
+        self._again += turn.again
         self._next_time = turn.next_time
         if turn.sweep:
             self._next_sweep = turn.now
