@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.hand import HandWheel
 from benchmarks.measure import Reading
-from taskwheel_server.db import dialect
+from taskwheel_server.db.dialect import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class Twin:
             for file in files:
                 shutil.copyfile(template, file)
         _statements.clear()
-        options: dict[str, Any] = dialect._CONNECT
+        options: dict[str, Any] = sqlite._CONNECT
         options["factory"] = _Connection
         try:
             self.wheel = HandWheel(files[0])

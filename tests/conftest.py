@@ -22,17 +22,17 @@ from taskwheel.v1.worker_service_pb2_grpc import WorkerServiceStub
 from taskwheel_server.app import Server, Settings
 from taskwheel_server.clock import ManualClock
 from taskwheel_server.wheel.commands import RenewLeases
+from tests.databases import databases, postgresql, sqlite
 
 # Sunday 2026-03-01 12:00:00 UTC.
 START = 1_772_366_400_000_000
-DATABASES = ["sqlite"]
+__all__ = ["databases", "postgresql", "sqlite"]
 
 
-@pytest.fixture(params=DATABASES)
-def database_url(request, tmp_path) -> str:
+@pytest.fixture
+def database_url(databases) -> str:
     """An empty database of each kind."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'taskwheel.db'}"
+    return databases.fresh()
 
 
 @pytest.fixture

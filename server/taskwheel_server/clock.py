@@ -17,7 +17,10 @@ class Clock(Protocol):
     """Where `now` comes from and how long to sleep until an instant."""
 
     def now(self) -> int:
-        """Return the current instant in µs; never earlier than an instant returned before."""
+        """Return the current instant in µs; never earlier than one returned before, unless it was told so."""
+
+    def follow(self, instant: int) -> None:
+        """Learn that it is `instant` (µs) by the clock of the store."""
 
     def timeout(self, instant: int) -> float | None:
         """Return the seconds a thread may sleep on the way to `instant` (µs), or None: until it is woken."""
@@ -39,6 +42,8 @@ class SystemClock:
 
     So a correction of a second is followed within ten, and one of an hour within ten hours. It never goes backwards,
     and no lease lasts less than nine tenths of its time, however the wall clock is set.
+
+    A store with a clock of its own tells the time anew at each transaction: from then on the wall clock counts no more.
 
     Args:
         wall: gives the wall clock, ns since the epoch.
@@ -64,6 +69,13 @@ class SystemClock:
             most = passed // _PACE
             self._now += max(-most, min(self._wall() - self._now, most))
             return self._now // 1000
+
+    def follow(self, instant: int) -> None:
+        """Go on from `instant` (µs), with elapsed time alone."""
+        with self._lock:
+            self._now, self._then = instant * 1000, self._elapsed()
+            offset = self._now - self._then
+            self._wall = lambda: offset + self._elapsed()
 
     def timeout(self, instant: int) -> float | None:
         """Return the seconds from now to `instant`, at least 0; ten at most."""
@@ -93,6 +105,9 @@ class ManualClock:
         self._now += duration
         for wake in self._wakes:
             wake()
+
+    def follow(self, instant: int) -> None:
+        """Do nothing: it stands where it was set."""
 
     def timeout(self, instant: int) -> float | None:
         """Return 0 when `instant` has come, else None: only a change ends the wait."""

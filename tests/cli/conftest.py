@@ -33,6 +33,12 @@ class Outcome:
 
 
 @pytest.fixture
+def database_url(sqlite) -> str:
+    """One kind is enough: what is tested here does not see it."""
+    return sqlite.fresh()
+
+
+@pytest.fixture
 def run(server, capsys, monkeypatch) -> Callable[..., Outcome]:
     """Run a command at the server of the test: `run("task get nightly")`."""
     monkeypatch.setenv("TASKWHEEL_ADDRESS", server.address)

@@ -11,6 +11,12 @@ import taskwheel
 
 
 @pytest.fixture
+def database_url(sqlite) -> str:
+    """One kind is enough: what is tested here does not see it."""
+    return sqlite.fresh()
+
+
+@pytest.fixture
 def client(server) -> Iterator[taskwheel.Client]:
     with taskwheel.Client(server.address) as client:
         yield client

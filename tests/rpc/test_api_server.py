@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]
+from sqlalchemy.engine import make_url
 
 from taskwheel.v1.admin_service_pb2 import GetServerInfoRequest
 from taskwheel.v1.task_service_pb2 import BatchRunTasksRequest, CreateTaskRequest, GetTaskRequest, RunTaskRequest
@@ -78,9 +79,9 @@ def test_of_a_million_violations_the_first_is_told_and_soon(stubs, refused):
     assert refused(stubs.tasks.BatchRunTasks, request, timeout=5).fields == ["requests"]
 
 
-def test_the_server_tells_what_it_is(stubs):
+def test_the_server_tells_what_it_is(stubs, database_url):
     info = stubs.admin.GetServerInfo(GetServerInfoRequest())
-    assert (info.database, info.lease_duration.seconds) == ("sqlite", 30)
+    assert (info.database, info.lease_duration.seconds) == (make_url(database_url).get_backend_name(), 30)
     assert info.start_time == info.server_time
     limits = info.limits
     assert (limits.max_payload_bytes, limits.max_payload_depth, limits.max_batch_size) == (1 << 20, 32, 1000)

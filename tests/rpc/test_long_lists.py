@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -149,15 +150,12 @@ def steps(store: Store, function: Callable[..., Page[Any]], query: Query, **fiel
 
 
 @pytest.fixture
-def stores(database_url, clock, store, tmp_path):
-    """A small store and a large one."""
-    if not database_url.startswith("sqlite"):
-        pytest.skip("counts the instructions of SQLite")
-    fill(store, 1_000)
-    large = Store(f"sqlite:///{tmp_path / 'large.db'}", clock)
-    fill(large, 6_000)
-    yield store, large
-    large.close()
+def stores(sqlite, clock):
+    """A small store and a large one, on SQLite, which counts its instructions."""
+    with closing(Store(sqlite.fresh(), clock)) as small, closing(Store(sqlite.fresh(), clock)) as large:
+        fill(small, 1_000)
+        fill(large, 6_000)
+        yield small, large
 
 
 @pytest.mark.parametrize("order", ["", "create_time", "create_time desc", "end_time", "end_time desc"])

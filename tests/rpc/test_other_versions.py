@@ -1,10 +1,8 @@
 """Tasks that another version of the server has written: what cannot be read breaks nothing, and is not lost."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import create_engine, text
 
 from taskwheel.v1.event_service_pb2 import ListEventsRequest
 from taskwheel.v1.retry_policy_pb2 import RetryPolicy
@@ -24,10 +22,13 @@ def database(database_url, stubs):
     task.schedules[0].interval.seconds = 60
     for task_id in ("sound", "newer"):
         stubs.tasks.CreateTask(CreateTaskRequest(task_id=task_id, task=task))
-    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database:
-        database.execute("UPDATE tasks SET schedules = ?, retry_policy = ? WHERE task_id = 'newer'", WRITTEN)
+    engine = create_engine(database_url)
+    with engine.connect() as database:
+        written = text("UPDATE tasks SET schedules = :schedules, retry_policy = :policy WHERE task_id = 'newer'")
+        database.execute(written, {"schedules": WRITTEN[0], "policy": WRITTEN[1]})
         database.commit()
         yield database
+    engine.dispose()
 
 
 def test_it_breaks_no_list_and_no_stream(stubs, crank, database):
@@ -42,5 +43,6 @@ def test_it_breaks_no_list_and_no_stream(stubs, crank, database):
 def test_an_edit_of_something_else_leaves_it(stubs, database):
     mask = FieldMask(paths=["priority"])
     stubs.tasks.UpdateTask(UpdateTaskRequest(task=Task(name="newer", priority=7), update_mask=mask))
-    row = database.execute("SELECT schedules, retry_policy, priority FROM tasks WHERE task_id = 'newer'").fetchone()
-    assert row == (*WRITTEN, 7)
+    columns = "schedules, retry_policy, priority"
+    row = database.execute(text(f"SELECT {columns} FROM tasks WHERE task_id = 'newer'")).one()
+    assert tuple(row) == (*WRITTEN, 7)

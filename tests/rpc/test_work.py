@@ -385,8 +385,8 @@ class TestEnds:
             refusal = refusal_of(end_of(hand))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW")
 
-    def test_a_server_that_stops_tells_workers_to_go_and_takes_what_they_have(self, database_url, clock):
-        server = RunningServer(Settings(listen="127.0.0.1:0", database_url=f"{database_url}.2"), clock)
+    def test_a_server_that_stops_tells_workers_to_go_and_takes_what_they_have(self, databases, clock):
+        server = RunningServer(Settings(listen="127.0.0.1:0", database_url=databases.empty()), clock)
         server.start()
         with grpc.insecure_channel(server.address) as channel:
             stubs = Stubs(channel)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self
 
 import pytest
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 
 from taskwheel_server.db import dialect
 from taskwheel_server.db.store import Store
@@ -32,7 +32,7 @@ class Point(Enum):
 
 
 def unavailable() -> BaseException:
-    return sqlite3.OperationalError("disk I/O error")
+    return OperationalError("disk I/O error", None, Exception("disk I/O error"))
 
 
 class Breaker:
@@ -59,14 +59,8 @@ class Breaker:
         return self._seen >= self._range.start
 
     def __enter__(self) -> Self:
-        execute = dialect._execute
-
-        def broken(connection: Connection, statement: str, values: Sequence[Any], *, many: bool = False) -> Any:
-            if connection.engine in self._engines:
-                self._pass(Point.STATEMENT)
-            return execute(connection, statement, values, many=many)
-
-        self._patch.setattr(dialect, "_execute", broken)
+        for door in ("_begin", "_execute"):
+            self._patch.setattr(dialect, door, self._breaking(getattr(dialect, door)))
         self._engines: list[Any] = []
         return self
 
@@ -75,6 +69,14 @@ class Breaker:
     ) -> None:
         self._patch.undo()
         self._active = False
+
+    def _breaking(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(connection: Connection, *args: Any) -> Any:
+            if connection.engine in self._engines:
+                self._pass(Point.STATEMENT)
+            return function(connection, *args)
+
+        return broken
 
     def watch(self, store: Store) -> None:
         """Break this store too: the one in use, and the next one after each restart."""
@@ -88,7 +90,7 @@ class Breaker:
             self._pass(Point.AFTER_COMMIT)
 
         self._patch.setattr(engine.dialect, "do_commit", broken)
-        # BEGIN goes through SQLAlchemy.
+        # What goes through SQLAlchemy: the schema's.
         event.listen(engine, "before_cursor_execute", lambda *_: self._pass(Point.STATEMENT))
 
     def _pass(self, point: Point) -> None:

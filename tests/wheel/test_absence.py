@@ -7,13 +7,14 @@ import pytest
 from taskwheel_server.clock import DAY, SECOND
 from taskwheel_server.model.state import State
 from taskwheel_server.wheel.commands import Renewed
+from tests.databases import SQLiteFiles
 from tests.wheel.handwheel import LEASE, HandWheel
 
 
-@pytest.fixture(autouse=True)
-def _alone(wheel: HandWheel) -> None:
-    if not wheel.store.exclusive:
-        pytest.skip("other servers keep leases going")
+@pytest.fixture
+def database_url(sqlite: SQLiteFiles) -> str:
+    """A database that one server has for itself: of others, another server would keep the leases going."""
+    return sqlite.fresh()
 
 
 def away(wheel: HandWheel, duration: int) -> None:

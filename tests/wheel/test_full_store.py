@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import State
 from taskwheel_server.schedule import Schedule
 from taskwheel_server.wheel.commands import AdmitRuns, Attach, ClaimRuns, CompleteRuns, CreateTask, Result
+from tests.databases import SQLiteFiles
 from tests.wheel.breaker import Breaker, Point, unavailable
 from tests.wheel.handwheel import HandWheel, lease_of
 from tests.wheel.invariants import check
@@ -25,14 +25,7 @@ KIB = 1024
 
 @contextmanager
 def full(wheel: HandWheel, pages: int = 0) -> Iterator[None]:
-    """Let the database grow by no more than `pages`, as on a full disk."""
-    if wheel.database_url.startswith("sqlite"):
-        yield from _full_file(wheel, pages)
-    else:
-        pytest.skip("a server's disk is not ours to fill")
-
-
-def _full_file(wheel: HandWheel, pages: int) -> Iterator[None]:
+    """Let the file grow by no more than `pages`, as on a full disk."""
     engine = wheel.store._writer
     with wheel.store.write() as connection:
         size = fetch_value(connection, "PRAGMA page_count") + pages
@@ -51,76 +44,75 @@ def _full_file(wheel: HandWheel, pages: int) -> Iterator[None]:
 
 
 def sound(wheel: HandWheel) -> bool:
-    return (
-        wheel.database_url.startswith("postgresql") or wheel.store.read(fetch_value, "PRAGMA integrity_check") == "ok"
-    )
+    return bool(wheel.store.read(fetch_value, "PRAGMA integrity_check") == "ok")
 
 
-def test_a_full_store_refuses_what_would_grow_it_and_takes_it_when_there_is_room(wheel: HandWheel) -> None:
-    wheel.task()
-    kept = wheel.run(payload=b"kept")
-    new = [wheel.new_run(payload=bytes(200 * KIB), request_id="r", request_digest=b"1")]
-    with full(wheel, 20):
-        for _ in range(3):
-            with pytest.raises(Unavailable) as told:
-                wheel.call(AdmitRuns(runs=new))
-            assert told.value.retry_after > 0
-            # Nothing of it is stored, and reading goes on.
-            assert [run.uid for run in wheel.runs()] == [kept.uid]
-            check(wheel)
-    assert sound(wheel)
-    admitted = wheel.call(AdmitRuns(runs=new))
-    assert [run.uid for run in wheel.runs()] == [kept.uid, admitted[0].uid]
-    assert [run.uid for run in wheel.claim(2)] == [kept.uid, admitted[0].uid]
+class TestFullFile:
+    """SQLite's alone: the disk of a server is not ours to fill."""
 
+    @pytest.fixture
+    def database_url(self, sqlite: SQLiteFiles) -> str:
+        return sqlite.fresh()
 
-def test_only_what_does_not_fit_is_refused_by_a_store_that_is_nearly_full(wheel: HandWheel) -> None:
-    wheel.task()
-    with full(wheel, 30):
-        small = [wheel.run(payload=b"small") for _ in range(3)]
-        with pytest.raises(Unavailable):
-            wheel.run(payload=bytes(500 * KIB))
-        [again] = [wheel.run(payload=b"small again")]
-    assert {run.uid for run in wheel.runs()} == {run.uid for run in (*small, again)}
-    assert sound(wheel)
+    def test_a_full_store_refuses_what_would_grow_it_and_takes_it_when_there_is_room(self, wheel: HandWheel) -> None:
+        wheel.task()
+        kept = wheel.run(payload=b"kept")
+        new = [wheel.new_run(payload=bytes(200 * KIB), request_id="r", request_digest=b"1")]
+        with full(wheel, 20):
+            for _ in range(3):
+                with pytest.raises(Unavailable) as told:
+                    wheel.call(AdmitRuns(runs=new))
+                assert told.value.retry_after > 0
+                # Nothing of it is stored, and reading goes on.
+                assert [run.uid for run in wheel.runs()] == [kept.uid]
+                check(wheel)
+        assert sound(wheel)
+        admitted = wheel.call(AdmitRuns(runs=new))
+        assert [run.uid for run in wheel.runs()] == [kept.uid, admitted[0].uid]
+        assert [run.uid for run in wheel.claim(2)] == [kept.uid, admitted[0].uid]
 
+    def test_only_what_does_not_fit_is_refused_by_a_store_that_is_nearly_full(self, wheel: HandWheel) -> None:
+        wheel.task()
+        with full(wheel, 30):
+            small = [wheel.run(payload=b"small") for _ in range(3)]
+            with pytest.raises(Unavailable):
+                wheel.run(payload=bytes(500 * KIB))
+            [again] = [wheel.run(payload=b"small again")]
+        assert {run.uid for run in wheel.runs()} == {run.uid for run in (*small, again)}
+        assert sound(wheel)
 
-def test_time_goes_on_after_the_store_was_full(wheel: HandWheel) -> None:
-    wheel.task(schedules=[Schedule(interval=MINUTE)])
-    running = wheel.started()
-    wheel.update(payload=bytes(300 * KIB))
-    with full(wheel, 1):
-        wheel.clock.advance(MINUTE)
-        wheel.turn()
-        # The failed turn is not tried a thousand times a second.
-        assert not wheel.wheel.busy
-        assert wheel.state(running) is State.RUNNING
-    wheel.advance(SECOND)
-    assert wheel.state(running) is State.FAILED
-    assert [slot for slot, *_ in wheel.slots()] == [60]
-    assert sound(wheel)
+    def test_time_goes_on_after_the_store_was_full(self, wheel: HandWheel) -> None:
+        wheel.task(schedules=[Schedule(interval=MINUTE)])
+        running = wheel.started()
+        wheel.update(payload=bytes(300 * KIB))
+        with full(wheel, 1):
+            wheel.clock.advance(MINUTE)
+            wheel.turn()
+            # The failed turn is not tried a thousand times a second.
+            assert not wheel.wheel.busy
+            assert wheel.state(running) is State.RUNNING
+        wheel.advance(SECOND)
+        assert wheel.state(running) is State.FAILED
+        assert [slot for slot, *_ in wheel.slots()] == [60]
+        assert sound(wheel)
 
+    def test_a_worker_keeps_its_work_through_a_full_store(self, wheel: HandWheel) -> None:
+        wheel.task()
+        worker = wheel.worker(2)
+        wheel.run_many(3)
+        first, _ = worker.take()
+        with full(wheel):
+            with pytest.raises(Unavailable):
+                wheel.call(CompleteRuns(results=[Result(lease_of(first), result=bytes(300 * KIB))]))
+            assert worker.take() == []
+        assert wheel.succeed(first)
+        assert len(worker.take()) == 1
 
-def test_a_worker_keeps_its_work_through_a_full_store(wheel: HandWheel) -> None:
-    wheel.task()
-    worker = wheel.worker(2)
-    wheel.run_many(3)
-    first, _ = worker.take()
-    with full(wheel):
-        with pytest.raises(Unavailable):
-            wheel.call(CompleteRuns(results=[Result(lease_of(first), result=bytes(300 * KIB))]))
-        assert worker.take() == []
-    assert wheel.succeed(first)
-    assert len(worker.take()) == 1
-
-
-def test_the_journal_and_the_caches_of_readers_stay_small(wheel: HandWheel) -> None:
-    if not wheel.database_url.startswith("sqlite"):
-        pytest.skip("its operator's")
-    with wheel.store.write() as connection:
-        assert fetch_value(connection, "PRAGMA journal_size_limit") == 64 * KIB * KIB
-        assert fetch_value(connection, "PRAGMA synchronous") == 2
-    assert wheel.store.read(fetch_value, "PRAGMA cache_size") == -8 * KIB
+    def test_the_journal_and_the_caches_of_readers_stay_small(self, wheel: HandWheel) -> None:
+        with wheel.store.write() as connection:
+            assert fetch_value(connection, "PRAGMA journal_size_limit") == 64 * KIB * KIB
+            assert fetch_value(connection, "PRAGMA synchronous") == 2
+        assert wheel.store.read(fetch_value, "PRAGMA cache_size") == -8 * KIB
 
 
 @contextmanager
@@ -128,10 +120,10 @@ def broken() -> Iterator[None]:
     """Let every statement fail."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
+        raise unavailable()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_execute", refuse)
+        patch.setattr(dialect, "_begin", refuse)
         yield
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from taskwheel_server.clock import DAY, HOUR, MINUTE, SECOND
+from taskwheel_server.db.dialect import execute
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State
 from taskwheel_server.schedule import Schedule
@@ -234,7 +235,7 @@ def test_an_impossible_schedule_pauses_its_task_and_no_other(wheel: HandWheel, s
     wheel.task("bad", schedules=EVERY_MINUTE)
     wheel.task("good", schedules=EVERY_MINUTE)
     with wheel.store.write() as connection:
-        connection.exec_driver_sql("UPDATE tasks SET schedules = ? WHERE task_id = 'bad'", (stored,))
+        execute(connection, "UPDATE tasks SET schedules = ? WHERE task_id = 'bad'", stored)
     wheel.advance(MINUTE)
     paused = wheel.get_task("bad")
     assert paused.paused

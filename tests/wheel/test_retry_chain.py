@@ -7,6 +7,7 @@ import json
 import pytest
 
 from taskwheel_server.clock import DAY, HOUR, SECOND
+from taskwheel_server.db.dialect import execute
 from taskwheel_server.model.run import Run, RunError
 from taskwheel_server.model.state import State, Trigger
 from taskwheel_server.retry import ExponentialBackoff, FixedDelays, RetryPolicy
@@ -268,7 +269,7 @@ def test_retries_wait_through_a_restart(wheel: HandWheel) -> None:
 def test_a_policy_that_cannot_be_read_ends_the_run_and_stops_nothing(wheel: HandWheel, stored: str) -> None:
     wheel.task()
     with wheel.store.write() as connection:
-        connection.exec_driver_sql("UPDATE tasks SET retry_policy = ?", (stored,))
+        execute(connection, "UPDATE tasks SET retry_policy = ?", stored)
     failed, lost = wheel.started(), wheel.started()
     wheel.run(schedule_time=START + LEASE)
     assert wheel.fail(failed)

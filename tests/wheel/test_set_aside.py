@@ -12,6 +12,7 @@ from taskwheel_server.schedule import Schedule
 from taskwheel_server.wheel import admit, claim, slots, timers
 from taskwheel_server.wheel.tick import AGAIN
 from taskwheel_server.wheel.wheel import BACK_OFF
+from tests.databases import cure, poison
 from tests.wheel.breaker import Poison, poisoned
 from tests.wheel.handwheel import START, HandWheel
 from tests.wheel.test_full_store import broken
@@ -85,11 +86,9 @@ def test_rows_that_cannot_even_be_read_stop_nothing_else(wheel: HandWheel) -> No
 
 
 def test_a_row_that_cannot_be_set_aside_either_leaves_the_wheel_stuck_but_for_commands(wheel: HandWheel) -> None:
-    if not wheel.database_url.startswith("sqlite"):
-        pytest.skip("the trigger is written in SQLite's language")
     wheel.task("timed", schedules=EVERY_MINUTE)
-    waiting = wheel.run("timed", schedule_time=START + SECOND)
-    change(wheel, "CREATE TRIGGER poison BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'poison'); END")
+    waiting = wheel.run("timed", schedule_time=START + SECOND, priority=13)
+    poison(wheel.store, "UPDATE")
     wheel.advance(2 * MINUTE)
     since = stuck_since(wheel)
     assert since is not None
@@ -97,7 +96,7 @@ def test_a_row_that_cannot_be_set_aside_either_leaves_the_wheel_stuck_but_for_co
     assert len(wheel.slots("timed")) == 2
     wheel.advance(BACK_OFF)
     assert stuck_since(wheel) == since
-    change(wheel, "DROP TRIGGER poison")
+    cure(wheel.store)
     wheel.advance(BACK_OFF)
     assert stuck_since(wheel) is None
     assert wheel.state(waiting) is State.READY

@@ -25,6 +25,7 @@ from taskwheel_server.wheel.commands import (
     Result,
 )
 from taskwheel_server.wheel.mailbox import CAPACITY, TURN_ROWS, Mailbox
+from tests.databases import SQLiteFiles, cure, poison
 from tests.wheel.breaker import Poison, poisoned
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 
@@ -80,13 +81,7 @@ def test_a_claim_beside_a_poisonous_command_is_answered_once(wheel: HandWheel, m
 
 def test_a_row_that_the_database_refuses_fails_its_command_alone(wheel: HandWheel) -> None:
     wheel.task()
-    with wheel.store.write() as connection:
-        connection.execute(
-            text(
-                "CREATE TRIGGER poison BEFORE INSERT ON runs WHEN NEW.priority = 13"
-                " BEGIN SELECT RAISE(ABORT, 'poison'); END"
-            )
-        )
+    poison(wheel.store, "INSERT")
     tickets = [wheel.send(AdmitRuns(runs=[wheel.new_run(priority=priority)])) for priority in (12, 13, 14)]
     wheel.turn()
     assert [ticket.exception() is None for ticket in tickets] == [True, False, True]
@@ -95,14 +90,12 @@ def test_a_row_that_the_database_refuses_fails_its_command_alone(wheel: HandWhee
 
 def test_a_sweep_that_raises_stops_nothing_else(wheel: HandWheel) -> None:
     wheel.task()
-    wheel.succeed(wheel.started())
-    with wheel.store.write() as connection:
-        connection.execute(text("CREATE TRIGGER poison BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'poison'); END"))
+    wheel.succeed(wheel.started(priority=13))
+    poison(wheel.store, "DELETE")
     wheel.clock.advance(8 * DAY)
     assert wheel.run().state is State.READY
     wheel.settle()
-    with wheel.store.write() as connection:
-        connection.execute(text("DROP TRIGGER poison"))
+    cure(wheel.store)
     wheel.advance(SECOND)
     assert len(wheel.runs()) == 1
 
@@ -161,20 +154,22 @@ def test_urgent_commands_go_first_but_never_hold_back_the_others(wheel: HandWhee
     assert box.take() == [urgent, large]
 
 
-# Files.
+# Databases.
 
 
-def test_a_second_server_on_one_file_is_refused(wheel: HandWheel) -> None:
+def test_a_second_server_on_one_file_is_refused(sqlite: SQLiteFiles, clock: ManualClock) -> None:
+    url = sqlite.fresh()
+    store = Store(url, clock)
     with pytest.raises(FailedPrecondition) as refused:
-        Store(wheel.database_url, wheel.clock)
+        Store(url, clock)
     assert refused.value.reason == "DATABASE_IN_USE"
     # And the first one goes on.
-    wheel.task()
-    wheel.restart()
-    assert wheel.get_task().task_id == "t"
+    with store.write():
+        pass
+    store.close()
 
 
-def test_a_file_of_a_newer_version_is_refused_and_left_alone(database_url: str, clock: ManualClock) -> None:
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(database_url: str, clock: ManualClock) -> None:
     store = Store(database_url, clock)
     with store.write() as connection:
         connection.execute(text("UPDATE meta SET value = '1000' WHERE key = 'schema_version'"))
@@ -187,7 +182,10 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(database_url: str, 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "sqlite:////no/such/folder/x.db"],
+    [
+        *("", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "sqlite:////no/such/folder/x.db"),
+        *("postgresql://u:secret@h", "postgresql+psycopg2://u:secret@h/d", "postgres+psycopg://u:secret@h/d"),
+    ],
 )
 def test_a_database_url_that_cannot_be_used_is_refused_without_its_password(url: str, clock: ManualClock) -> None:
     with pytest.raises(InvalidArgument) as refused:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, func, null, select, type_coerce
+from sqlalchemy import ColumnElement, func, null, select
 from sqlalchemy.sql.visitors import iterate
 
+from taskwheel_server.db.dialect.types import json_text
 from taskwheel_server.db.events import EVENT_COLUMNS, LEFT_OUT, bounds, event_of
 from taskwheel_server.db.filters import to_sql
 from taskwheel_server.db.listing import MAX_PAGE_BYTES, MAX_TOTAL, Page, Query
@@ -48,7 +49,7 @@ _FIELDS: Mapping[str, ColumnElement[Any]] = {
     "time": events.c.time,
     "task": _task_uid,
     "task_uid": _task_uid,
-    "task_id": func.coalesce(runs.c.task_id, type_coerce(events.c.detail, JSON)["task_id"].as_string()),
+    "task_id": func.coalesce(runs.c.task_id, json_text(events.c.detail, "task_id")),
     "run": events.c.run_uid,
     "state_reason": events.c.reason,
     "worker": events.c.worker,

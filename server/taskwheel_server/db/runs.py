@@ -14,7 +14,6 @@ from taskwheel_server.db.dialect import (
     fetch_value,
     insert_many,
     listed,
-    stream,
     update_many,
 )
 from taskwheel_server.db.tables import labels, logs, runs
@@ -22,7 +21,7 @@ from taskwheel_server.model.run import RUN_COLUMNS, Run
 from taskwheel_server.model.state import State, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -50,6 +49,17 @@ _WHOLE = f"SELECT {_COLUMNS} FROM runs WHERE "  # noqa: S608 - our names
 # The wheel judges runs far more often than it hands them on: it leaves out what may be a thousand times the rest.
 _BULKY = {"payload", "result", "error_stack"}
 _SELECT = f"SELECT {','.join('NULL' if column in _BULKY else column for column in RUN_COLUMNS)} FROM runs WHERE "  # noqa: S608
+# As large as a claim reads along: hundreds of runs are looked at, each with up to 1 MiB.
+_SMALL = "length(r.payload) <= 4096"
+_SMALL_PAYLOAD = f"CASE WHEN {_SMALL} THEN r.payload END"
+_READY = (
+    f"SELECT {','.join(_SMALL_PAYLOAD if column == 'payload' else f'r.{column}' for column in RUN_COLUMNS)},"  # noqa: S608
+    " coalesce(t.max_concurrent_runs, 0), coalesce(t.running, 0),"
+    f" CASE WHEN {_SMALL} OR r.payload IS NULL THEN 0 ELSE length(r.payload) END"
+    " FROM runs r LEFT JOIN tasks t ON t.uid = r.task_uid"
+    " WHERE r.state = 3 AND r.namespace=? AND r.handler=?"
+    " ORDER BY r.priority DESC, r.schedule_time, r.uid LIMIT ? FOR UPDATE OF r SKIP LOCKED"
+)
 _STATES = {int(state): state for state in State}
 _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
 
@@ -84,9 +94,13 @@ def unindex_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]
     delete_many(connection, labels, ("key", "value", "owner"), list(owned))
 
 
-def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False) -> dict[str, Run]:
-    """Return the runs with these uids, by uid; missing ones are left out, and bulky columns unless `whole`."""
-    found = fetch(connection, (_WHOLE if whole else _SELECT) + among("uid"), listed(uids))
+def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False, lock: bool = False) -> dict[str, Run]:
+    """Return the runs with these uids, by uid; missing ones are left out, and bulky columns unless `whole`.
+
+    With `lock`, no other server moves them until the transaction ends.
+    """
+    locks = " ORDER BY uid FOR UPDATE" if lock else ""
+    found = fetch(connection, f"{_WHOLE if whole else _SELECT}{among('uid')}{locks}", listed(uids))
     return {row[0]: run_of(row) for row in found}
 
 
@@ -109,22 +123,15 @@ def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | N
     return {row[0]: row[1] for row in found}
 
 
-def ready(
-    connection: Connection, namespace: str, handler: str, limit: int, chunk: int
-) -> Iterator[tuple[Run, int, int]]:
-    """Yield the ready runs of a handler in claim order, each with its task's limit (0: none) and running count.
+def ready(connection: Connection, namespace: str, handler: str, limit: int) -> list[tuple[Run, int, int, int]]:
+    """Return the first ready runs of a handler in claim order, at most `limit`, passing over what others have locked.
 
-    At most `limit` runs, and `chunk` of them read ahead.
+    Returns:
+        Each with its task's limit (0: none), the task's running count, and the size of its payload where that was too
+        large to be read along: `payloads` reads it.
     """
-    text = (
-        f"SELECT {','.join(f'r.{column}' for column in RUN_COLUMNS)},"  # noqa: S608 - our names
-        " coalesce(t.max_concurrent_runs, 0), coalesce(t.running, 0)"
-        " FROM runs r LEFT JOIN tasks t ON t.uid = r.task_uid"
-        " WHERE r.state = 3 AND r.namespace=? AND r.handler=?"
-        " ORDER BY r.priority DESC, r.schedule_time, r.uid LIMIT ?"
-    )
-    for row in stream(connection, text, namespace, handler, limit, chunk=chunk):
-        yield run_of(row[:-2]), row[-2], row[-1]
+    rows = fetch(connection, _READY, namespace, handler, limit)
+    return [(run_of(row[:-3]), *row[-3:]) for row in rows]
 
 
 def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
@@ -140,8 +147,8 @@ def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
 
 
 def due(connection: Connection, now: int, limit: int) -> list[Run]:
-    """Return the runs whose deadline has come, the earliest first, at most `limit`."""
-    text = f"{_SELECT}deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ?"
+    """Return the runs whose deadline has come, the earliest first, at most `limit`; not what others have locked."""
+    text = f"{_SELECT}deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ? FOR UPDATE SKIP LOCKED"
     return [run_of(row) for row in fetch(connection, text, now, limit)]
 
 

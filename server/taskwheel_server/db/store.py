@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import insert, inspect, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from taskwheel_server.db import dialect
+from taskwheel_server.db.dialect import dialect_of, transaction
 from taskwheel_server.db.tables import SCHEMA_VERSION, meta, metadata, namespaces
 from taskwheel_server.errors import FailedPrecondition, Unavailable
 from taskwheel_server.model.names import DEFAULT_NAMESPACE
@@ -25,12 +25,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class StaleTurn(Exception):
+    """A fenced write met a row that has moved since this transaction read it: repeat it."""
+
+
 class Store:
     """One database, opened by one server.
 
     Args:
-        database_url: SQLAlchemy URL, `sqlite:///FILE`.
-        clock: the time of a store that has no clock of its own.
+        database_url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/DATABASE`.
+        clock: the time; it is told what a database with a clock of its own says, at each writing transaction.
 
     Raises:
         InvalidArgument: the URL cannot be used.
@@ -38,24 +42,31 @@ class Store:
     """
 
     def __init__(self, database_url: str, clock: Clock) -> None:
-        url = dialect.check_url(database_url)
+        self._dialect, url = dialect_of(database_url)
         self.clock = clock
-        self.database = url.get_backend_name()
-        self._lock = dialect.lock_file(url)
+        self.database = self._dialect.name
+        self.exclusive = self._dialect.exclusive
+        # By the driver, and through SQLAlchemy.
+        self._failures: tuple[type[Exception], ...] = (*self._dialect.failures, OperationalError)
+        self._lock = self._dialect.lock(url)
         self._connection: Connection | None = None
-        self._writer = dialect.writer(url)
-        self._reader = dialect.reader(url)
+        self._writer = self._dialect.writer(url)
+        self._reader = self._dialect.reader(url)
         try:
             self._prepare()
-        except DBAPIError as error:
+        except (DBAPIError, Unavailable) as error:
             self.close()
-            raise FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {error.orig}") from error
+            failure = error.__cause__ if isinstance(error, Unavailable) else error.orig
+            # The driver's words, in one line.
+            reason = " ".join(str(getattr(failure, "orig", failure)).split())
+            raise FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {reason}") from error
         except BaseException:
             self.close()
             raise
 
     def _prepare(self) -> None:
         with self.write() as connection:
+            self._dialect.lock_schema(connection)
             if not inspect(connection).has_table(meta.name):
                 metadata.create_all(connection)
                 connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
@@ -68,11 +79,6 @@ class Store:
                 schema_version=str(version),
             )
 
-    @property
-    def exclusive(self) -> bool:
-        """Whether no other server has this database open."""
-        return True
-
     def now(self, _connection: Connection) -> int:
         """Return the store's instant, µs: read once a turn."""
         return self.clock.now()
@@ -83,18 +89,24 @@ class Store:
 
         Raises:
             Unavailable: STORE_UNAVAILABLE; after a failed commit its effect is unknown.
+            StaleTurn: another server was faster.
         """
-        connection = self._connection or self._writer.connect()
         # Kept from turn to turn: to check it out and in costs as much as a statement. Not kept after a failure.
-        self._connection = None
+        connection, self._connection = self._connection, None
         try:
-            with dialect.transaction(connection):
+            connection = connection or self._writer.connect()
+            with transaction(connection) as instant:
+                if instant is not None:
+                    self.clock.follow(instant)
                 yield connection
-        except (OperationalError, *dialect.FAILURES) as error:
-            connection.close()
+        except self._dialect.conflicts as error:
+            _close(connection)
+            raise StaleTurn from error
+        except self._failures as error:
+            _close(connection, broken=True)
             raise unavailable() from error
         except BaseException:
-            connection.close()
+            _close(connection)
             raise
         self._connection = connection
 
@@ -107,7 +119,7 @@ class Store:
         try:
             with self._reader.begin() as connection:
                 return function(connection, *args, **kwargs)
-        except (DBAPIError, *dialect.FAILURES) as error:
+        except (*self._failures, DBAPIError) as error:  # type: ignore[misc]
             raise unavailable() from error
 
     def close(self) -> None:
@@ -116,7 +128,16 @@ class Store:
             self._connection.close()
         self._reader.dispose()
         self._writer.dispose()
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
+
+
+def _close(connection: Connection | None, *, broken: bool = False) -> None:
+    """Give a connection back to its pool; what it holds of the database is not used again when that is `broken`."""
+    if connection:
+        if broken:
+            connection.invalidate()
+        connection.close()
 
 
 def unavailable() -> Unavailable:

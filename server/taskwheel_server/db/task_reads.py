@@ -49,7 +49,7 @@ def list_tasks(connection: Connection, query: Query) -> Page[Task]:
         Field("uid", Kind.STRING),
         Field("task_id", Kind.STRING, sortable=True),
         Field("display_name", Kind.STRING, sortable=True),
-        Field("state", Kind.ENUM, values={"ACTIVE": (0,), "PAUSED": (1,)}),
+        Field("state", Kind.ENUM, values={"ACTIVE": (False,), "PAUSED": (True,)}),
         Field("paused", Kind.BOOL),
         Field("priority", Kind.INT, sortable=True),
         Field("handler", Kind.STRING),

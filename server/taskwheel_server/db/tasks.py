@@ -103,8 +103,8 @@ def set_running(connection: Connection, uid: str, running: int) -> None:
 
 
 def due(connection: Connection, now: int, limit: int) -> list[Task]:
-    """Return the tasks whose next slot has come, the earliest first."""
-    text = f"{_SELECT}next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT ?"
+    """Return the tasks whose next slot has come, the earliest first, at most `limit`; not what others have locked."""
+    text = f"{_SELECT}next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT ? FOR UPDATE SKIP LOCKED"
     return [task_of(row) for row in fetch(connection, text, now, limit)]
 
 

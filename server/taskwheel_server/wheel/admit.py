@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import runs, tasks
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import AlreadyExists, NotFound, TaskwheelError, clip
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import OverlapPolicy, State, StateReason, Trigger
-from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

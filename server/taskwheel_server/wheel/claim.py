@@ -8,11 +8,12 @@ from heapq import merge
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import runs, tasks
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State, StateReason
 from taskwheel_server.wheel.admit import store_fresh
 from taskwheel_server.wheel.settle import lease_deadline
-from taskwheel_server.wheel.turn import SLICE, StaleTurn
+from taskwheel_server.wheel.turn import SLICE
 from taskwheel_server.workers import Session
 
 if TYPE_CHECKING:
@@ -22,20 +23,16 @@ if TYPE_CHECKING:
     from taskwheel_server.wheel.turn import Turn
     from taskwheel_server.workers import Taker
 
-# Of all handlers together: payloads are up to 1 MiB each.
-READ_AHEAD = 32
-
 
 @dataclass(slots=True)
 class _Queue:
     """The ready runs of one handler, a slice of them, and who can take them."""
 
     takers: deque[Taker]
-    seen: int = 0
     full: bool = False
 
 
-def _claim_order(row: tuple[Run, int, int]) -> tuple[int, int, str]:
+def _claim_order(row: tuple[Run, int, int, int]) -> tuple[int, int, str]:
     return _run_order(row[0])
 
 
@@ -69,41 +66,59 @@ class Claims:
             for handler in taker.handlers
         }
         queues = {pair: self._queue_of(*pair) for pair in sorted(wanted & turn.registry.maybe_ready)}
+        # As many runs as can be taken: most often all of them are. Where tasks are at their limits, further ones.
+        ahead, left = 1, queues
+        while left and self._take(left, ahead) and ahead < SLICE:
+            ahead *= 4
+            left = {pair: queue for pair, queue in left.items() if pair not in self._exhausted and not queue.full}
+        # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
+        turn.unfinished |= any(
+            self._credit[taker] > 0
+            for pair, queue in queues.items()
+            if pair not in self._exhausted
+            for taker in queue.takers
+        )
+
+    def _take(self, queues: dict[tuple[str, str], _Queue], ahead: int) -> bool:
+        """Look at `ahead` times as many runs as can be taken; tell whether to look at more. Raises StaleTurn."""
+        turn = self._turn
         credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
-        ahead = max(min(credit, READ_AHEAD // max(len(queues), 1)), 1)
-        rows = [runs.ready(turn.connection, *pair, SLICE, ahead) for pair in queues]
+        limit = min(credit * ahead, SLICE)
+        rows = [runs.ready(turn.connection, *pair, limit) for pair in queues]
         started: list[Run] = []
+        unread: list[Run] = []
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
-        for run, places, running in merge(*rows, key=_claim_order):
+        for run, places, running, unread_bytes in merge(*rows, key=_claim_order):
             queue = queues[run.namespace, run.handler]
             if queue.full:
                 continue
-            queue.seen += 1
             if places and running + taken.get(run.task_uid, 0) >= places:
                 held.append((run, turn.move(run, State.HELD, StateReason.CONCURRENCY_LIMIT)))
                 continue
-            if not (taker := self._taker_of(run, queue.takers)):
+            if not (taker := self._taker_of(run.size() + unread_bytes, queue.takers)):
                 queue.full = True
-                if all(other.full for other in queues.values()):
-                    break
                 continue
             if places:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
             self._start(run, taker)
             started.append(run)
+            unread += [run] if unread_bytes else []
             if len(started) == credit:
                 break
         turn.write_moved(held)
         if runs.write_started(turn.connection, started) != len(started):
             raise StaleTurn
         tasks.add_running(turn.connection, taken)
-        for pair, queue in queues.items():
-            if queue.seen < SLICE and not queue.full and len(started) < credit:
-                self._exhausted.add(pair)
-            else:
-                # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
-                turn.unfinished |= any(self._credit[taker] > 0 for taker in queue.takers)
+        if unread:
+            payloads = runs.payloads(turn.connection, [run.uid for run in unread])
+            for run in unread:
+                run.payload = payloads[run.uid]
+        if len(started) == credit:
+            return False
+        pairs = zip(queues.items(), rows, strict=True)
+        self._exhausted |= {pair for (pair, queue), found in pairs if len(found) < limit and not queue.full}
+        return bool(held)
 
     def _claim_fresh(self) -> None:
         """Store the turn's new runs, those already started for which there is a taker with nothing else to take."""
@@ -116,7 +131,7 @@ class Claims:
         batch: list[Run] = []
         for run in sorted(turn.fresh, key=_run_order):
             pair = run.namespace, run.handler
-            taker = self._taker_of(run, takers[pair]) if pair in takers else None
+            taker = self._taker_of(run.size(), takers[pair]) if pair in takers else None
             if taker:
                 # The caller is answered with the run as it was admitted.
                 started = run.copy()
@@ -130,8 +145,7 @@ class Claims:
     def _queue_of(self, namespace: str, handler: str) -> _Queue:
         return _Queue(deque(taker for taker in self._credit if taker.takes(namespace, handler)))
 
-    def _taker_of(self, run: Run, takers: deque[Taker]) -> Taker | None:
-        size = run.size()
+    def _taker_of(self, size: int, takers: deque[Taker]) -> Taker | None:
         for _ in range(len(takers)):
             taker = takers[0]
             takers.rotate(-1)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from taskwheel_server import retry
 from taskwheel_server.db import runs, tasks
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State
 from taskwheel_server.wheel.admit import place, retry_of, store
-from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from taskwheel_server.model.run import Run, RunError

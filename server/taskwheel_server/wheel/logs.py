@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server.db import logs, runs
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.event import LogLevel
 from taskwheel_server.wheel.settle import holds
-from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from taskwheel_server.model.run import Run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskwheel_server.clock import SECOND
 from taskwheel_server.db import runs
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import LEASED, State, StateReason
@@ -13,7 +14,6 @@ from taskwheel_server.model.uid import time_of
 from taskwheel_server.wheel.admit import start_limit, store_fresh
 from taskwheel_server.wheel.commands import Renewed
 from taskwheel_server.wheel.ending import Endings
-from taskwheel_server.wheel.turn import StaleTurn
 
 if TYPE_CHECKING:
     from taskwheel_server.model.names import RunRef
@@ -64,7 +64,7 @@ def _leased(turn: Turn, commands: list[CompleteRuns]) -> dict[str, Run]:
                 remembered[lease.uid] = run
             else:
                 unknown.add(lease.uid)
-    return (remembered | runs.by_uid(turn.connection, unknown)) if unknown else remembered
+    return (remembered | runs.by_uid(turn.connection, unknown, lock=True)) if unknown else remembered
 
 
 def _complete(turn: Turn, endings: Endings, run: Run | None, result: Result) -> bool:
@@ -82,7 +82,9 @@ def _complete(turn: Turn, endings: Endings, run: Run | None, result: Result) -> 
 
 def renew(turn: Turn, commands: list[RenewLeases]) -> None:
     """Renew leases and note progress."""
-    leased = runs.by_uid(turn.connection, {item.lease.uid for command in commands for item in command.renewals})
+    leased = runs.by_uid(
+        turn.connection, {item.lease.uid for command in commands for item in command.renewals}, lock=True
+    )
     renewed: dict[str, Run] = {}
     for command in commands:
         answers: list[Renewed] = []
@@ -126,7 +128,7 @@ def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
     Returns:
         The leases that held; the others are passed over.
     """
-    leased = runs.by_uid(turn.connection, {lease.uid for lease in leases})
+    leased = runs.by_uid(turn.connection, {lease.uid for lease in leases}, lock=True)
     endings = Endings(turn)
     returned: list[tuple[Run, State]] = []
     held: set[Lease] = set()
@@ -161,7 +163,7 @@ def release(turn: Turn, commands: list[ReleaseRuns]) -> None:
 def cancel(turn: Turn, commands: list[CancelRun]) -> None:
     """Cancel runs: a pending one for certain, a running one by asking its worker."""
     store_fresh(turn, turn.fresh)
-    found = runs.by_uid(turn.connection, {command.run.uid for command in commands}, whole=True)
+    found = runs.by_uid(turn.connection, {command.run.uid for command in commands}, whole=True, lock=True)
     endings = Endings(turn)
     asked: list[tuple[Run, State]] = []
     for command in commands:

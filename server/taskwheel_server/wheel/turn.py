@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server.db import runs
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.state import LEASED, LEGAL_MOVES, State
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.workers import Stop
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 # How many due rows one stage takes on in a turn: it goes on in the next one, after whoever waits.
 SLICE = 500
-
-
-class StaleTurn(Exception):
-    """A fenced write met a row that has moved since this turn read it: replay the turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
 from taskwheel_server.db import namespaces, runs, tasks
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import LEASED
 from taskwheel_server.model.uid import Minter
@@ -23,7 +24,7 @@ from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, 
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.wheel.tick import TICKS, Stage, Tick
-from taskwheel_server.wheel.turn import Settings, StaleTurn, Turn
+from taskwheel_server.wheel.turn import Settings, Turn
 from taskwheel_server.workers import Registry
 
 if TYPE_CHECKING:

@@ -1,0 +1,104 @@
+"""What a database must bring: opening, transactions, and hot statements over many rows as fixed text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.engine import URL
+
+# Reading connections.
+READERS = 4
+
+Columns = tuple[str, ...]
+
+
+class Closeable(Protocol):
+    """What is held as long as the server lives."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A statement that is executed for many rows at a time.
+
+    Args:
+        text: as the driver takes it.
+        encoders: of a driver that is given columns instead of rows: one for each column.
+    """
+
+    text: str
+    encoders: tuple[Callable[[Sequence[Any]], Any], ...] = ()
+
+
+class Dialect(ABC):
+    """One kind of database.
+
+    Statements reach it as PostgreSQL reads them, with `?` for values and `= ANY(?)` for a list: a dialect that says
+    something otherwise, or has no need of it (locks of rows), translates.
+    """
+
+    name: ClassVar[str]
+    """As the URL has it."""
+    exclusive: ClassVar[bool]
+    """Whether one server at a time can use a database."""
+    failures: ClassVar[tuple[type[Exception], ...]]
+    """What the driver raises when the database does not answer."""
+    conflicts: ClassVar[tuple[type[Exception], ...]] = ()
+    """What it raises when another server was faster: the transaction is to be repeated."""
+
+    @abstractmethod
+    def check(self, url: URL) -> URL:
+        """Return the URL to open, or raise InvalidArgument naming `database_url`."""
+
+    @abstractmethod
+    def lock(self, url: URL) -> Closeable | None:
+        """Keep a second server off a database that stands only one. Raises InvalidArgument or FailedPrecondition."""
+
+    @abstractmethod
+    def writer(self, url: URL) -> Engine:
+        """Return the engine of the one writing connection: each commit is on the disk before it is acknowledged."""
+
+    @abstractmethod
+    def reader(self, url: URL) -> Engine:
+        """Return the engine of the READERS reading connections: one snapshot a transaction; they cannot write."""
+
+    @abstractmethod
+    def begin(self, connection: Connection) -> int | None:
+        """Begin the writing transaction; return the database's instant (µs) if it has a clock of its own."""
+
+    @abstractmethod
+    def interrupt(self, driver: Any) -> None:
+        """Make the statement that another thread executes on the driver's connection fail, if there is one."""
+
+    @abstractmethod
+    def lock_schema(self, connection: Connection) -> None:
+        """Keep every other server from changing the schema until the writing transaction ends."""
+
+    @abstractmethod
+    def execute(self, driver: Any, statement: str, values: Sequence[Any]) -> Any:
+        """Execute one statement on the driver's connection; return its cursor."""
+
+    @abstractmethod
+    def execute_batch(self, driver: Any, batch: Batch, rows: Sequence[Sequence[Any]]) -> Any:
+        """Execute a statement for many rows on the driver's connection; return a cursor that knows how many matched."""
+
+    @abstractmethod
+    def stream(self, driver: Any, statement: str, values: Sequence[Any], chunk: int) -> Iterator[Sequence[Any]]:
+        """Yield the rows of a statement, at most `chunk` read ahead."""
+
+    @abstractmethod
+    def insert(self, table: Table, columns: Columns) -> Batch:
+        """Return the statement that inserts rows, passing over those that any unique key already holds."""
+
+    @abstractmethod
+    def update(self, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:
+        """Return the statement that sets `columns` where `keys` match and `guard` holds."""
+
+    @abstractmethod
+    def delete(self, table: Table, keys: Columns) -> Batch:
+        """Return the statement that deletes where `keys` match."""
