@@ -10,7 +10,7 @@ import signal
 import sys
 
 from benchmarks.peers.scenarios import SCENARIOS, Bench, Readings
-from benchmarks.peers.systems import OURS, PEERS, System
+from benchmarks.peers.systems import OURS, PEERS
 from benchmarks.peers.table import merged, table
 from benchmarks.peers.toolchains import BUILD, Missing
 
@@ -19,7 +19,7 @@ QUICK = 0.05
 
 
 def main() -> int:
-    """Measure and print; return 1 if taskwheel itself could not be measured."""
+    """Measure and print; return 1 if taskwheel could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Measure taskwheel and its peers.")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the work, once: does all of it work?")
     parser.add_argument("--only", default="", metavar="WORD", help="only the peers whose name holds WORD")
@@ -33,38 +33,34 @@ def main() -> int:
     log = BUILD / "log"
     log.write_bytes(b"")
     readings: dict[str, list[Readings]] = {system.name: [] for system in systems}
-    skipped = {system.name: reason for system in systems if (reason := _missing(system))}
+    faults: dict[str, str] = {}
     scale = QUICK if arguments.quick else 1.0
     # By turns: the machine is noisy, and what disturbs one repetition disturbs all systems.
     for _ in range(arguments.repetitions or (1 if arguments.quick else REPETITIONS)):
         for system in systems:
-            if system.name not in skipped:
-                readings[system.name].append(_measure(Bench(system, log, scale), arguments.scenario))
-    rows = {name: merged(measured) for name, measured in readings.items() if name not in skipped}
-    print(table(rows, OURS[-1].name if any(rows.get(OURS[-1].name, {}).values()) else OURS[0].name))
-    for name, reason in skipped.items():
-        print(f"\n{name}: not measured, {reason}")
-    return int(not all(system.name in rows for system in OURS))
+            if system.name not in faults:
+                readings[system.name].append(_measure(Bench(system, log, scale), arguments.scenario, faults))
+    rows = {name: merged(measured) for name, measured in readings.items()}
+    print(table(rows, next((ours.name for ours in reversed(OURS) if rows[ours.name]), "")))
+    for name, fault in faults.items():
+        print(f"\n{name}: {fault}")
+    return int(any(name.startswith("taskwheel") for name in faults))
 
 
-def _missing(system: System) -> str:
-    """Build what a system needs; return what is missing, if anything."""
-    try:
-        system.driver()
-    except Missing as missing:
-        return str(missing)
-    return ""
-
-
-def _measure(bench: Bench, only: str) -> Readings:
+def _measure(bench: Bench, only: str, faults: dict[str, str]) -> Readings:
+    """Put a system through the scenarios; say in `faults` what could not be measured, and why."""
     readings: Readings = {}
     for scenario in SCENARIOS:
-        if only in scenario.__name__:
-            print(f"{bench.system.name}: {scenario.__name__}", file=sys.stderr, flush=True)
+        name = scenario.__name__
+        if only in name and name not in bench.system.skips:
+            print(f"{bench.system.name}: {name}", file=sys.stderr, flush=True)
             try:
                 readings |= scenario(bench)
-            except (Missing, RuntimeError, OSError) as error:
-                print(f"    {error}", file=sys.stderr, flush=True)
+            except Missing as missing:
+                faults[bench.system.name] = str(missing)
+                break
+            except (RuntimeError, OSError) as error:
+                faults[f"{bench.system.name}, {name}"] = str(error)
     return readings
 
 

@@ -61,7 +61,7 @@ class Driver:
     def _await(self, word: str) -> None:
         if self._line() != f"{word}\n":
             self.__exit__()
-            raise RuntimeError(f"not {word}: {self.child.command}")
+            raise RuntimeError(f"not {word}, see .peers/log: {self.child.command}")
 
     def go(self) -> None:
         """Let it begin."""
@@ -81,7 +81,7 @@ class Driver:
         """
         line = self._line()
         if not line:
-            raise RuntimeError(f"the driver died: {self.child.command}")
+            raise RuntimeError(f"died, see .peers/log: {self.child.command}")
         measured: dict[str, Any] = json.loads(line)
         return measured
 

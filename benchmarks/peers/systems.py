@@ -27,6 +27,7 @@ class System:
         schedules: how many schedules are due at once, in turn.
         lead: seconds that it takes to register the most of them.
         environment: variables for the driver.
+        skips: scenarios that would tell nothing new.
     """
 
     name: str
@@ -37,10 +38,11 @@ class System:
     schedules: tuple[int, ...] = (1_000, 10_000)
     lead: int = 20
     environment: Mapping[str, str] = field(default_factory=dict)
+    skips: tuple[str, ...] = ()
 
 
-def _ours() -> Command:
-    return [sys.executable, "-m", "benchmarks.peers.python.taskwheel_peer"]
+def _ours(module: str) -> Callable[[], Command]:
+    return lambda: [sys.executable, "-m", f"benchmarks.peers.python.{module}"]
 
 
 def _go(peer: str) -> Callable[[], Command]:
@@ -58,12 +60,18 @@ def _python(module: str) -> Callable[[], Command]:
 _TUNED_RIVER = {"RIVER_MAX_WORKERS": "1000", "RIVER_FETCH_COOLDOWN_MS": "5"}
 
 OURS = (
-    System("taskwheel, SQLite", _ours, services.taskwheel_on_sqlite),
-    System("taskwheel, PostgreSQL", _ours, services.taskwheel_on_postgres),
+    System("taskwheel, SQLite", _ours("taskwheel_peer"), services.taskwheel_on_sqlite),
+    System(
+        "taskwheel, PostgreSQL, plain calls",
+        _ours("plain_calls"),
+        services.taskwheel_on_postgres,
+        skips=("drain", "at_once", "schedules"),
+    ),
+    System("taskwheel, PostgreSQL", _ours("taskwheel_peer"), services.taskwheel_on_postgres),
 )
 PEERS = (
     System("River, MaxWorkers 1000, cooldown 5 ms", _go("river"), services.postgres, environment=_TUNED_RIVER),
-    System("River as shipped", _go("river"), services.postgres, queued=5_000),
+    System("River as shipped", _go("river"), services.postgres, queued=5_000, skips=("schedules",)),
     System("graphile-worker, local queue", _node("graphile_worker.js"), services.postgres),
     System("BullMQ, Redis as shipped", _node("bullmq.js"), services.redis, single=16_000),
     System("BullMQ, Redis appendfsync always", _node("bullmq.js"), services.durable_redis, single=8_000),

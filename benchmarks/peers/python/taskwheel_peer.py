@@ -70,4 +70,5 @@ class Taskwheel(Peer):
         return sum([1 async for _ in runs])
 
 
-uvloop.run(drive(Taskwheel()))
+if __name__ == "__main__":
+    uvloop.run(drive(Taskwheel()))
