@@ -198,7 +198,7 @@ def test_every_command_of_the_table_is_there():
     commands = typer.main.get_command(app)
     table = dict(re.findall(r"^\| `taskwheel (\w+).*?` \| (.*) \|$", README, re.MULTILINE))
     assert set(table) == set(commands.commands)  # type: ignore[attr-defined]
-    for group in ("task", "run"):
+    for group in ("task", "run", "db"):
         assert set(re.findall(r"`(\w+)`", table[group])) == set(commands.commands[group].commands)  # type: ignore[attr-defined]
 
 

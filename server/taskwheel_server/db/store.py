@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import insert, inspect, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from taskwheel_server.db import schema
 from taskwheel_server.db.dialect import dialect_of, transaction
-from taskwheel_server.db.tables import SCHEMA_VERSION, meta, metadata, namespaces
-from taskwheel_server.errors import FailedPrecondition, Unavailable
-from taskwheel_server.model.names import DEFAULT_NAMESPACE
+from taskwheel_server.db.tables import SCHEMA_VERSION
+from taskwheel_server.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,28 +55,16 @@ class Store:
             self._prepare()
         except (DBAPIError, Unavailable) as error:
             self.close()
-            failure = error.__cause__ if isinstance(error, Unavailable) else error.orig
-            # The driver's words, in one line.
-            reason = " ".join(str(getattr(failure, "orig", failure)).split())
-            raise FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {reason}") from error
+            raise schema.unusable(error.__cause__ if isinstance(error, Unavailable) else error) from error
         except BaseException:
             self.close()
             raise
 
     def _prepare(self) -> None:
         with self.write() as connection:
-            self._dialect.lock_schema(connection)
-            if not inspect(connection).has_table(meta.name):
-                metadata.create_all(connection)
-                connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
-                connection.execute(insert(namespaces).values(name=DEFAULT_NAMESPACE, create_time=self.clock.now()))
-            version = int(connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar_one())
-        if version > SCHEMA_VERSION:
-            raise FailedPrecondition(
-                "SCHEMA_TOO_NEW",
-                f"the database has schema {version}, this server knows {SCHEMA_VERSION}: run a newer server",
-                schema_version=str(version),
-            )
+            if schema.version_of(connection) != SCHEMA_VERSION:
+                self._dialect.lock_schema(connection)
+                schema.prepare(connection, self.clock.now())
 
     def now(self, _connection: Connection) -> int:
         """Return the store's instant, µs: read once a turn."""

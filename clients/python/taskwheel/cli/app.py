@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from taskwheel.cli import call, dev, events, run, serve, task, task_edit, task_run, worker
+from taskwheel.cli import call, db, dev, events, run, serve, task, task_edit, task_run, worker
 from taskwheel.cli.connection import connected
 
 _EPILOG = """\b
@@ -43,6 +43,10 @@ runs = typer.Typer(
 )
 run.register(runs)
 app.add_typer(runs, name="run")
+
+databases = typer.Typer(help="Look after the database of a server.", no_args_is_help=True, rich_markup_mode=None)
+db.register(databases)
+app.add_typer(databases, name="db")
 
 app.command()(connected(events.events))
 app.command()(connected(worker.worker))

@@ -56,6 +56,10 @@ class Dialect(ABC):
         """Return the URL to open, or raise InvalidArgument naming `database_url`."""
 
     @abstractmethod
+    def exists(self, url: URL) -> bool:
+        """Tell whether there is such a database: to connect to one that is not there must not make it."""
+
+    @abstractmethod
     def lock(self, url: URL) -> Closeable | None:
         """Keep a second server off a database that stands only one. Raises InvalidArgument or FailedPrecondition."""
 

@@ -69,6 +69,9 @@ class PostgreSQL(Dialect):
             )
         return url.set(drivername=_DRIVER)
 
+    def exists(self, url: URL) -> bool:  # noqa: ARG002 - to connect tells
+        return True
+
     def lock(self, url: URL) -> None:
         """Do nothing: any number of servers use a database."""
 

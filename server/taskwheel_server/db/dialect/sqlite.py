@@ -34,6 +34,9 @@ class SQLite(Dialect):
             raise InvalidArgument("database_url", "must name a SQLite file, such as sqlite:///taskwheel.db")
         return url
 
+    def exists(self, url: URL) -> bool:
+        return Path(url.database or "").exists()
+
     def lock(self, url: URL) -> Closeable:
         try:
             file = Path(f"{url.database}.lock").open("wb")  # noqa: SIM115 - held as long as the server lives
