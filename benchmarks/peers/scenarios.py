@@ -145,7 +145,7 @@ class Bench:
                 measured = worker.result()
                 cpu = site.cpu + worker.child.cpu - before
         rate = runs / (measured["stored"] - measured["first"])
-        return _judged(measured, runs, {"drain": rate, "drain CPU": 1e3 * cpu / runs})
+        return judged(measured, runs, {"drain": rate, "drain CPU": 1e3 * cpu / runs})
 
     def at_once(self) -> Readings:
         """Enqueued in the peer's best way, and worked meanwhile, until all is stored as done."""
@@ -170,7 +170,7 @@ class Bench:
             produced, measured = producer.result(), worker.result()
             cpu = site.cpu + worker.child.cpu + producer.child.cpu - before
         rate = runs / (measured["stored"] - produced["start"])
-        return _judged(measured, runs, {name: rate, f"{name} CPU": 1e3 * cpu / runs})
+        return judged(measured, runs, {name: rate, f"{name} CPU": 1e3 * cpu / runs})
 
     def idle(self) -> Readings:
         """A run every 20 to 50 ms: from before it is enqueued until its handler starts."""
@@ -180,7 +180,7 @@ class Bench:
             time.sleep(REST)
             self._drive(site, "pace", runs)
             measured = worker.result()
-        return _judged(measured, runs, {"idle p50": measured["p50"], "idle p99": measured["p99"]})
+        return judged(measured, runs, {"idle p50": measured["p50"], "idle p99": measured["p99"]})
 
     def schedules(self) -> Readings:
         """Schedules due at one instant, a whole minute: from then until the last start."""
@@ -196,11 +196,11 @@ class Bench:
             if late:
                 readings[name] = Reading(None, f"not registered in {self.system.lead} s")
             else:
-                readings |= _judged(measured, count, {name: measured["last"] - due})
+                readings |= judged(measured, count, {name: measured["last"] - due})
         return readings
 
 
-def _judged(measured: dict[str, Any], runs: int, values: dict[str, float]) -> Readings:
+def judged(measured: dict[str, Any], runs: int, values: dict[str, float]) -> Readings:
     """Return the values as readings, or why they do not count."""
     handled, distinct, left = (measured[name] for name in ("handled", "distinct", "left"))
     faults = {"missed": runs - distinct, "doubled": handled - distinct, "not stored": left}
