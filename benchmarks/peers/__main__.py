@@ -53,9 +53,11 @@ def _measure(bench: Bench, only: str, faults: dict[str, str]) -> Readings:
     for scenario in SCENARIOS:
         name = scenario.__name__
         if only in name and name not in bench.system.skips:
-            print(f"{bench.system.name}: {name}", file=sys.stderr, flush=True)
             try:
-                readings |= scenario(bench)
+                measured = scenario(bench)
+                told = ", ".join(f"{figure} {reading.value or reading.remark}" for figure, reading in measured.items())
+                print(f"{bench.system.name}: {told}", file=sys.stderr, flush=True)
+                readings |= measured
             except Missing as missing:
                 faults[bench.system.name] = str(missing)
                 break
