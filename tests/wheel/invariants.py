@@ -245,14 +245,14 @@ def _rest_problems(wheel: HandWheel, stored: Snapshot) -> Iterator[str]:
     """Nothing may be left undone when the wheel says it has nothing to do, and it must wake in time for the rest."""
     registry = wheel.wheel._registry
     takers = registry.takers(())
-    wake = wheel.wheel._next_time
+    wake = wheel.wheel._wake_time
     for instant, what in [
         *((run.deadline, run) for run in stored.runs.values()),
         *((task.next_time, task) for task in stored.tasks.values()),
         *((demand.deadline, demand) for demand in registry.demands),
     ]:
         # After a tick that failed timers back off for a while.
-        if instant is not None and (wake is None or wake > max(instant, wheel.wheel._next_tick)):
+        if instant is not None and wake > max(instant, wheel.wheel._next_tick):
             yield f"the wheel sleeps past {instant} (until {wake}): {what}"
     open_runs: defaultdict[str, list[Run]] = defaultdict(list)
     for run in stored.runs.values():

@@ -41,6 +41,7 @@ def test_what_a_sweep_of_unknown_outcome_has_stored_is_told_as_well(wheel: HandW
     wheel.task()
     wheel.run_many(SLICE + 1)
     wheel.send(DeleteTask(task=task_ref("t")))
+    wheel.outcomes.clear()
     with Breaker(Point.AFTER_COMMIT, 2, unavailable) as breaker:
         breaker.watch(wheel.store)
         wheel.turn()

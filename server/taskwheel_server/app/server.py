@@ -12,6 +12,7 @@ import structlog
 from taskwheel_server.app.settings import Settings
 from taskwheel_server.app.watchdog import Watchdog
 from taskwheel_server.clock import Clock, SystemClock
+from taskwheel_server.db.hints import Hint
 from taskwheel_server.db.store import Store
 from taskwheel_server.feed import Feed
 from taskwheel_server.rpc.admin import AdminService
@@ -69,7 +70,7 @@ class Server:
         settings = self.settings
         loop = asyncio.get_running_loop()
         credentials = read_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
-        self.store = Store(settings.database_url, self._clock)
+        self.store = Store(settings.database_url, self._clock, settings.direct_database_url)
         stack.callback(self.store.close)
 
         def deliver(outcome: Outcome) -> None:
@@ -79,6 +80,12 @@ class Server:
         backend = Backend(self.store, self.wheel, lease=settings.lease, retention=settings.retention)
         stack.callback(backend.close)
         self.feed = Feed(backend.read, EVENT_CODEC, self._clock)
+
+        def hear(hint: Hint) -> None:
+            self.wheel.hear(hint)
+            loop.call_soon_threadsafe(self.feed.notify, hint)
+
+        self.store.listen(hear)
         workers = WorkerService(backend)
         api = ApiServer(
             {

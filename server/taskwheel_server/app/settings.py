@@ -27,7 +27,9 @@ class Settings:
 
     Args:
         listen: `HOST:PORT` of the API; port 0 takes a free one.
-        database_url: SQLAlchemy URL, such as `sqlite:///taskwheel.db`.
+        database_url: SQLAlchemy URL, such as `sqlite:///taskwheel.db` or `postgresql+psycopg://user@host/taskwheel`.
+        direct_database_url: the same PostgreSQL database past a pooler in transaction mode, to hear other servers;
+            empty: `database_url`.
         lease: how long a lease lasts unless it is renewed, µs.
         tls_cert: file of the certificate, PEM; with it the API is served with TLS.
         tls_key: file of the certificate's key, PEM.
@@ -37,6 +39,7 @@ class Settings:
 
     listen: str = DEFAULT_LISTEN
     database_url: str = DEFAULT_DATABASE_URL
+    direct_database_url: str = ""
     lease: int = 30 * SECOND
     tls_cert: str = ""
     tls_key: str = ""
@@ -57,6 +60,7 @@ class Settings:
         return cls(
             listen=given("listen", DEFAULT_LISTEN),
             database_url=given("database_url", DEFAULT_DATABASE_URL),
+            direct_database_url=given("direct_database_url"),
             lease=_lease(given("lease", DEFAULT_LEASE)),
             tls_cert=given("tls_cert"),
             tls_key=given("tls_key"),

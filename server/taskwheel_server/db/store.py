@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskwheel_server.db import schema
-from taskwheel_server.db.dialect import dialect_of, transaction
+from taskwheel_server.db.dialect import dialect_of, tell, transaction
+from taskwheel_server.db.hints import Hearing, Hint
 from taskwheel_server.db.tables import SCHEMA_VERSION
-from taskwheel_server.errors import Unavailable
+from taskwheel_server.errors import InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
 
     from taskwheel_server.clock import Clock
+    from taskwheel_server.db.dialect.common import Dialect
 
 
 P = ParamSpec("P")
@@ -34,13 +37,14 @@ class Store:
     Args:
         database_url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/DATABASE`.
         clock: the time; it is told what a database with a clock of its own says, at each writing transaction.
+        direct_url: the same database without a pooler between, to hear other servers; empty: `database_url`.
 
     Raises:
         InvalidArgument: the URL cannot be used.
         FailedPrecondition: DATABASE_IN_USE, DATABASE_UNUSABLE or SCHEMA_TOO_NEW.
     """
 
-    def __init__(self, database_url: str, clock: Clock) -> None:
+    def __init__(self, database_url: str, clock: Clock, direct_url: str = "") -> None:
         self._dialect, url = dialect_of(database_url)
         self.clock = clock
         self.database = self._dialect.name
@@ -48,6 +52,8 @@ class Store:
         # By the driver, and through SQLAlchemy.
         self._failures: tuple[type[Exception], ...] = (*self._dialect.failures, OperationalError)
         self._lock = self._dialect.lock(url)
+        self._direct_url = _direct(self._dialect, direct_url) if direct_url else url
+        self._hearing: Hearing | None = None
         self._connection: Connection | None = None
         self._writer = self._dialect.writer(url)
         self._reader = self._dialect.reader(url)
@@ -109,8 +115,25 @@ class Store:
         except (*self._failures, DBAPIError) as error:  # type: ignore[misc]
             raise unavailable() from error
 
+    def listen(self, receive: Callable[[Hint], None]) -> None:
+        """Hear from now on what other servers on the same database tell; `receive` is called on a thread of its own."""
+        if not self.exclusive:
+            self._hearing = Hearing(self._dialect, self._direct_url, receive)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the hints of other servers arrive, if there are any."""
+        return self.exclusive or (self._hearing is not None and self._hearing.reliable)
+
+    def tell(self, connection: Connection, hint: Hint) -> None:
+        """Tell other servers something when the transaction commits, if there are any."""
+        if self._hearing and not self._hearing.alone:
+            tell(connection, hint.dump(self._hearing.origin))
+
     def close(self) -> None:
         """Close every connection, then free the lock."""
+        if self._hearing:
+            self._hearing.close()
         if self._connection:
             self._connection.close()
         self._reader.dispose()
@@ -125,6 +148,13 @@ def _close(connection: Connection | None, *, broken: bool = False) -> None:
         if broken:
             connection.invalidate()
         connection.close()
+
+
+def _direct(dialect: Dialect, text: str) -> URL:
+    direct, url = dialect_of(text)
+    if direct is not dialect or dialect.exclusive:
+        raise InvalidArgument("direct_database_url", "must name the database of database_url, one for several servers")
+    return url
 
 
 def unavailable() -> Unavailable:

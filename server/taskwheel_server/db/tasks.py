@@ -45,13 +45,11 @@ def task_of(row: Sequence[Any]) -> Task:
     return task
 
 
-def find(connection: Connection, ref: TaskRef) -> Task | None:
-    """Return the live task that a caller points at."""
-    if ref.uid:
-        row = fetch_one(connection, f"{_SELECT}uid=? AND namespace=? AND delete_time IS NULL", ref.uid, ref.namespace)
-    else:
-        text = f"{_SELECT}namespace=? AND task_id=? AND delete_time IS NULL"
-        row = fetch_one(connection, text, ref.namespace, ref.task_id)
+def find(connection: Connection, ref: TaskRef, *, lock: bool = False) -> Task | None:
+    """Return the live task that a caller points at, its row locked if asked for."""
+    key = "uid=?" if ref.uid else "task_id=?"
+    text = f"{_SELECT}namespace=? AND {key} AND delete_time IS NULL{' FOR UPDATE' if lock else ''}"
+    row = fetch_one(connection, text, ref.namespace, ref.uid or ref.task_id)
     return task_of(row) if row else None
 
 
@@ -65,6 +63,19 @@ def near_match(connection: Connection, ref: TaskRef) -> str | None:
 def by_uid(connection: Connection, uids: Iterable[str]) -> dict[str, Task]:
     """Return the tasks with these uids, deleted ones included, by uid."""
     return {row[0]: task_of(row) for row in fetch(connection, _SELECT + among("uid"), listed(uids))}
+
+
+def lock(connection: Connection, uids: Iterable[str]) -> dict[str, Task]:
+    """Return the tasks with these uids as they are and, until the turn's end, stay for every other server."""
+    text = f"{_SELECT}{among('uid')} ORDER BY uid FOR UPDATE"
+    return {row[0]: task_of(row) for row in fetch(connection, text, listed(uids))}
+
+
+def lock_limited(connection: Connection, uids: Iterable[str]) -> dict[str, Task]:
+    """Return the tasks with these uids, those with a limit as `lock` does: how many of their runs run must stay."""
+    found = by_uid(connection, uids)
+    limited = [uid for uid, task in found.items() if task.max_concurrent_runs]
+    return (found | lock(connection, limited)) if limited else found
 
 
 def by_request(connection: Connection, namespace: str, request_id: str) -> Task | None:
@@ -114,13 +125,6 @@ def stop_first(connection: Connection, now: int) -> str | None:
     text = f"UPDATE tasks SET next_time = NULL WHERE uid = ({first}) RETURNING uid"  # noqa: S608 - ours
     uid: str | None = fetch_value(connection, text, now)
     return uid
-
-
-def next_due(connection: Connection) -> int | None:
-    """Return the earliest next slot of any task, µs."""
-    text = "SELECT next_time FROM tasks WHERE next_time IS NOT NULL ORDER BY next_time LIMIT 1"
-    instant: int | None = fetch_value(connection, text)
-    return instant
 
 
 def deleted(connection: Connection) -> Task | None:

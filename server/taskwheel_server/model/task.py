@@ -62,6 +62,10 @@ class Task:
         """The quoted entity tag of AIP-154."""
         return f'"{self.version}"'
 
+    def full(self, starting: int = 0) -> bool:
+        """Whether its limit has no room for another run, with so many that start now."""
+        return 0 < self.max_concurrent_runs <= self.running + starting
+
 
 TASK_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Task))
 

@@ -59,8 +59,9 @@ class _Book:
         self._requests: dict[tuple[str, str], Run] = {}
         # Tasks whose runs are not judged by each other: no limit, no overlap policy.
         self.independent: set[str] = set()
+        # Few request ids come twice: they are looked up when the insert has met one.
         asked: dict[str, set[str]] = {}
-        for command in commands:
+        for command in commands if turn.replay else ():
             for new in command.runs:
                 if new.request_id is not None:
                     asked.setdefault(new.task.namespace, set()).add(new.request_id)
@@ -93,19 +94,22 @@ class _Book:
     def _task(self, ref: TaskRef) -> Task:
         task = self._tasks.get(ref)
         if task is None:
-            task = self._tasks[ref] = find_task(self._turn.connection, ref)
+            task = find_task(self._turn.connection, ref)
+            task = self._tasks[ref] = (
+                find_task(self._turn.connection, ref, lock=True) if task.max_concurrent_runs else task
+            )
             if task.overlap_policy is OverlapPolicy.ALLOW and not task.max_concurrent_runs:
                 self.independent.add(task.uid)
         return task
 
 
-def find_task(connection: Connection, ref: TaskRef) -> Task:
-    """Return the task that a caller points at.
+def find_task(connection: Connection, ref: TaskRef, *, lock: bool = False) -> Task:
+    """Return the task that a caller points at, as it is and, if locked, stays for every server until the turn's end.
 
     Raises:
         NotFound: TASK_NOT_FOUND; the message names a task that differs in case only.
     """
-    if task := tasks.find(connection, ref):
+    if task := tasks.find(connection, ref, lock=lock):
         return task
     near = tasks.near_match(connection, ref)
     hint = f"; task ids are case-sensitive: did you mean '{near}'?" if near else ""
@@ -153,7 +157,7 @@ def place(run: Run, task: Task, now: int) -> None:
     if run.schedule_time > now:
         run.state, run.state_reason, run.deadline = State.WAITING, StateReason.NOT_DUE, run.schedule_time
         return
-    if 0 < task.max_concurrent_runs <= task.running:
+    if task.full():
         run.state, run.state_reason = State.HELD, StateReason.CONCURRENCY_LIMIT
     else:
         run.state, run.state_reason = State.READY, None
@@ -171,11 +175,17 @@ def start_limit(run: Run) -> int | None:
 
 
 def store(turn: Turn, fresh: list[Run]) -> list[Run]:
-    """Insert new runs with their labels and first event; return those that went in (a slot may be taken)."""
+    """Insert new runs with their labels and first event; return those that went in: a slot may be taken.
+
+    Raises:
+        StaleTurn: one did not go in; the replay finds out which, and why.
+    """
     if turn.replay and fresh:
         known = runs.by_uid(turn.connection, [run.uid for run in fresh])
         fresh = [run for run in fresh if run.uid not in known]
     if runs.insert(turn.connection, fresh) != len(fresh):
+        if not turn.replay:
+            raise StaleTurn
         stored = runs.by_uid(turn.connection, [run.uid for run in fresh])
         fresh = [run for run in fresh if run.uid in stored]
     _index(turn, fresh)
@@ -194,7 +204,9 @@ def store_fresh(turn: Turn, batch: list[Run]) -> None:
 def _index(turn: Turn, fresh: list[Run]) -> None:
     owned = (row for run in fresh for row in owned_labels(run.uid, run.tags, run.labels))
     runs.index_labels(turn.connection, owned)
-    turn.registry.maybe_ready.update((run.namespace, run.handler) for run in fresh if run.state is State.READY)
+    for run in fresh:
+        if run.state is State.READY:
+            turn.ready(run)
 
 
 def _announce(turn: Turn, fresh: list[Run]) -> None:

@@ -32,7 +32,7 @@ class _Queue:
     full: bool = False
 
 
-def _claim_order(row: tuple[Run, int, int, int]) -> tuple[int, int, str]:
+def _claim_order(row: tuple[Run, bool, int]) -> tuple[int, int, str]:
     return _run_order(row[0])
 
 
@@ -52,7 +52,7 @@ class Claims:
         self._credit: dict[Taker, int] = dict(turn.registry.takers(turn.freed))
         self._budget: dict[Taker, int] = {}
         self._token = turn.minter.mint()
-        self._exhausted: set[tuple[str, str]] = set()
+        self.exhausted: set[tuple[str, str]] = set()
         self.claimed: dict[Taker, list[Run]] = {}
 
     def claim(self) -> None:
@@ -70,12 +70,13 @@ class Claims:
         ahead, left = 1, queues
         while left and self._take(left, ahead) and ahead < SLICE:
             ahead *= 4
-            left = {pair: queue for pair, queue in left.items() if pair not in self._exhausted and not queue.full}
+            left = {pair: queue for pair, queue in left.items() if pair not in self.exhausted and not queue.full}
+        turn.outcome.ready -= self.exhausted
         # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
         turn.unfinished |= any(
             self._credit[taker] > 0
             for pair, queue in queues.items()
-            if pair not in self._exhausted
+            if pair not in self.exhausted
             for taker in queue.takers
         )
 
@@ -89,17 +90,20 @@ class Claims:
         unread: list[Run] = []
         held: list[tuple[Run, State]] = []
         taken: dict[str, int] = {}
-        for run, places, running, unread_bytes in merge(*rows, key=_claim_order):
+        limits = {run.task_uid for found in rows for run, limited, _ in found if limited}
+        # As joined, their counters may be what they were before another server's turn.
+        locked = tasks.lock(turn.connection, limits) if limits else {}
+        for run, limited, unread_bytes in merge(*rows, key=_claim_order):
             queue = queues[run.namespace, run.handler]
             if queue.full:
                 continue
-            if places and running + taken.get(run.task_uid, 0) >= places:
+            if run.task_uid in locked and locked[run.task_uid].full(taken.get(run.task_uid, 0)):
                 held.append((run, turn.move(run, State.HELD, StateReason.CONCURRENCY_LIMIT)))
                 continue
             if not (taker := self._taker_of(run.size() + unread_bytes, queue.takers)):
                 queue.full = True
                 continue
-            if places:
+            if limited:
                 taken[run.task_uid] = taken.get(run.task_uid, 0) + 1
             self._start(run, taker)
             started.append(run)
@@ -117,7 +121,7 @@ class Claims:
         if len(started) == credit:
             return False
         pairs = zip(queues.items(), rows, strict=True)
-        self._exhausted |= {pair for (pair, queue), found in pairs if len(found) < limit and not queue.full}
+        self.exhausted |= {pair for (pair, queue), found in pairs if len(found) < limit and not queue.full}
         return bool(held)
 
     def _claim_fresh(self) -> None:
@@ -170,7 +174,7 @@ class Claims:
         """Answer the waiting claims and note the streams' new runs: after the commit."""
         turn = self._turn
         turn.registry.free(turn.freed)
-        turn.registry.maybe_ready -= self._exhausted
+        turn.registry.maybe_ready -= self.exhausted
         for taker, batch in self.claimed.items():
             if isinstance(taker, Session):
                 turn.outcome.assignments[taker] = batch

@@ -84,7 +84,7 @@ def check_etag(task: Task, etag: str) -> None:
 
 
 def _update(turn: Turn, command: UpdateTask) -> Task:
-    before = find_task(turn.connection, command.task)
+    before = find_task(turn.connection, command.task, lock=True)
     check_etag(before, command.etag)
     task = edited(before, command, turn.now)
     if task == before:
@@ -125,7 +125,7 @@ def _write(turn: Turn, task: Task, kind: EventType) -> Task:
 
 
 def _rename(turn: Turn, command: RenameTask) -> Task:
-    task = find_task(turn.connection, command.task)
+    task = find_task(turn.connection, command.task, lock=True)
     if task.task_id == command.task_id:
         return task
     check_free(turn.connection, task.namespace, command.task_id)
@@ -134,7 +134,7 @@ def _rename(turn: Turn, command: RenameTask) -> Task:
 
 
 def _pause(turn: Turn, command: PauseTask) -> Task:
-    task = find_task(turn.connection, command.task)
+    task = find_task(turn.connection, command.task, lock=True)
     if task.paused and task.pause_reason == command.reason:
         return task
     task.paused, task.pause_reason, task.pause_actor, task.pause_time = True, command.reason, command.actor, turn.now
@@ -143,7 +143,7 @@ def _pause(turn: Turn, command: PauseTask) -> Task:
 
 
 def _resume(turn: Turn, command: ResumeTask) -> Task:
-    task = find_task(turn.connection, command.task)
+    task = find_task(turn.connection, command.task, lock=True)
     if not task.paused:
         return task
     task.paused, task.pause_reason, task.pause_actor, task.pause_time = False, "", "", None
@@ -153,7 +153,7 @@ def _resume(turn: Turn, command: ResumeTask) -> Task:
 
 def _delete(turn: Turn, command: DeleteTask) -> None:
     try:
-        task = find_task(turn.connection, command.task)
+        task = find_task(turn.connection, command.task, lock=True)
     except NotFound:
         if command.allow_missing:
             return

@@ -81,7 +81,7 @@ class Endings:
             return []
         turn = self._turn
         payloads = runs.payloads(turn.connection, [run.uid for run, *_ in self._failures])
-        owners = tasks.by_uid(turn.connection, {run.task_uid for run, *_ in self._failures})
+        owners = tasks.lock_limited(turn.connection, {run.task_uid for run, *_ in self._failures})
         fresh: list[Run] = []
         for run, _, _ in self._failures:
             task = owners.get(run.task_uid)

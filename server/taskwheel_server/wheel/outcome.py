@@ -21,6 +21,8 @@ class Outcome:
         sequences: newest event sequence by namespace, of those that got events.
         logged: uids of runs that got log lines.
         ended: uids of runs that ended.
+        ready: (namespace, handler) pairs that have got ready runs which nobody here has taken.
+        stops_elsewhere: (run uid, attempt, whether its lease is lost) of runs to stop, but not by a stream of ours.
         untold: whether more may have been committed before, by a turn that was not told of.
     """
 
@@ -30,6 +32,8 @@ class Outcome:
     sequences: dict[str, int] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    ready: set[tuple[str, str]] = field(default_factory=set)
+    stops_elsewhere: list[tuple[str, int, bool]] = field(default_factory=list)
     untold: bool = False
 
 

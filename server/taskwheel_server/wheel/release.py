@@ -26,7 +26,7 @@ def release_held(turn: Turn) -> None:
     turn.eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
     if not turn.eased:
         return
-    owners = tasks.by_uid(turn.connection, turn.eased)
+    owners = tasks.lock(turn.connection, turn.eased)
     moves: list[tuple[Run, State]] = []
     for uid in sorted(turn.eased):
         task = owners.get(uid)
@@ -55,5 +55,5 @@ def _go_on(turn: Turn, run: Run) -> State:
         return before
     before = turn.move(run, State.READY, None)
     run.deadline = start_limit(run)
-    turn.registry.maybe_ready.add((run.namespace, run.handler))
+    turn.ready(run)
     return before

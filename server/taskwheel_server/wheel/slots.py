@@ -235,7 +235,7 @@ def backfill(turn: Turn, commands: list[AdmitSlots]) -> None:
 
 
 def _backfill(turn: Turn, command: AdmitSlots) -> list[Run]:
-    task = find_task(turn.connection, command.task)
+    task = find_task(turn.connection, command.task, lock=True)
     known = runs.by_slot(turn.connection, task.uid, command.backfill, command.slots)
     if any(run.request_digest != command.request_digest for run in known.values()):
         raise reused(command.backfill)

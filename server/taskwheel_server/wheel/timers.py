@@ -23,7 +23,7 @@ def tick_runs(turn: Turn, limit: int) -> None:
         return
     turn.unfinished |= len(due) == limit
     waiting = {run.task_uid for run in due if run.state is State.WAITING}
-    owners = tasks.by_uid(turn.connection, waiting) if waiting else {}
+    owners = tasks.lock_limited(turn.connection, waiting) if waiting else {}
     endings = Endings(turn)
     promoted: list[tuple[Run, State]] = []
     for run in due:
@@ -45,11 +45,11 @@ def _too_late(turn: Turn, run: Run) -> bool:
 
 
 def _promote(turn: Turn, run: Run, task: Task | None) -> State:
-    if task and 0 < task.max_concurrent_runs <= task.running:
+    if task and task.full():
         before = turn.move(run, State.HELD, StateReason.CONCURRENCY_LIMIT)
     else:
         before = turn.move(run, State.READY, None)
-        turn.registry.maybe_ready.add((run.namespace, run.handler))
+        turn.ready(run)
     run.deadline = start_limit(run)
     return before
 

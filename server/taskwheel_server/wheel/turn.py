@@ -111,10 +111,18 @@ class Turn:
             self.freed.append(run.uid)
         return before
 
+    def ready(self, run: Run) -> None:
+        """Note that a run may be claimed, when it is stored as ready."""
+        pair = run.namespace, run.handler
+        self.registry.maybe_ready.add(pair)
+        self.outcome.ready.add(pair)
+
     def stop_worker(self, run: Run, *, lost: bool) -> None:
         """Have the worker that holds a run told to stop it, for it was cancelled, or is lost to the worker."""
         if session := self.registry.holder(run.uid):
             self.outcome.stops.setdefault(session, []).append(Stop(run.uid, run.attempt, lost))
+        else:
+            self.outcome.stops_elsewhere.append((run.uid, run.attempt, lost))
 
     def write_moved(self, moves: list[tuple[Run, State]]) -> None:
         """Write moves between live states. Raises StaleTurn."""

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import namespaces, runs, tasks
+from taskwheel_server.db import due, namespaces, runs
 from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Unavailable
-from taskwheel_server.model.state import LEASED
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep
+from taskwheel_server.wheel.enlist import enlist, withdraw
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
+from taskwheel_server.wheel.neighbours import Neighbours, check_held
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.wheel.tick import TICKS, Stage, Tick
 from taskwheel_server.wheel.turn import Settings, Turn
@@ -30,12 +31,15 @@ from taskwheel_server.workers import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from taskwheel_server.db.hints import Hint
     from taskwheel_server.db.store import Store
     from taskwheel_server.wheel.commands import Command
 
 SWEEP_EVERY = MINUTE
 # After a failure that is nobody's command, so that a broken disk is not asked a thousand times a second.
 BACK_OFF = SECOND
+# How long to leave what is due to the server that has locked it, µs.
+CONTENDED = 20_000
 # A fenced write that fails this often in a row is no race.
 MAX_REPLAYS = 5
 
@@ -60,6 +64,7 @@ class Wheel:
         self._receive = deliver
         self._mailbox = Mailbox()
         self._registry = Registry()
+        self._neighbours = Neighbours(store, self._registry)
         self._thread = threading.Thread(target=self._loop, name="wheel")
         self._stopping = False
         self._crowd = 0
@@ -85,7 +90,7 @@ class Wheel:
                 # Nobody could renew while no server was there. Else a long restart would end every run under way.
                 runs.extend_leases(connection, self._store.now(connection) + self.settings.lease)
             self._registry.maybe_ready.update(runs.ready_handlers(connection))
-            self._eased.update(runs.all_tasks_with_held(connection))
+            self._eased.update(runs.tasks_to_release(connection))
 
     def start(self) -> None:
         """Start the thread."""
@@ -113,16 +118,24 @@ class Wheel:
         """Have the next turn begin now: a stream that was draining has room again. From any thread."""
         self._mailbox.wake()
 
+    def hear(self, hint: Hint) -> None:
+        """Learn what another server on the same database tells. From any thread."""
+        self._neighbours.hear(hint)
+        self.wake()
+
     @property
     def busy(self) -> bool:
         """Whether there is something to do right now."""
-        due = self._next_time is not None and self._next_time <= self.clock.now()
-        return self._unfinished or due or not self._mailbox.empty
+        return self._unfinished or self._wake_time <= self.clock.now() or not self._mailbox.empty
+
+    @property
+    def _wake_time(self) -> int:
+        return self._next_sweep if self._next_time is None else min(self._next_sweep, self._next_time)
 
     def _loop(self) -> None:
         while not (self._stopping and self._mailbox.empty and not self._again):
             if not self._unfinished:
-                self._mailbox.wait(None if self._next_time is None else self.clock.timeout(self._next_time))
+                self._mailbox.wait(self.clock.timeout(self._wake_time))
             if self._crowd >= CROWD:
                 self._mailbox.linger()
             self.turn()
@@ -131,14 +144,17 @@ class Wheel:
         """Turn once: carry out what waits in the mailbox and what is due, then a slice of the sweep if it is time."""
         if self.stuck_since is None:
             self.stuck_since = time.monotonic()
+        if self._neighbours.heard:
+            self._deliver(self._neighbours.take_in())
         taken, self._again = self._again + self._mailbox.take(), []
         self._crowd = len(taken)
-        self._unfinished = False
         now = self.clock.now()
-        due = now >= self._next_tick and self._next_time is not None and now >= self._next_time
+        ticks = TICKS if now >= self._next_tick and self._next_time is not None and now >= self._next_time else ()
         # A turn without a tick may succeed for having nothing to do.
-        self._failing &= not due
-        self._carry_out(taken, TICKS if due else ())
+        self._failing &= not ticks
+        if taken or ticks or self._unfinished or self._unsure or self._registry.wanted():
+            self._unfinished = False
+            self._carry_out(taken, ticks)
         if self.clock.now() >= self._next_sweep:
             self._sweep()
         if not self._failing:
@@ -177,7 +193,7 @@ class Wheel:
     def _isolate(self, batch: list[Command], ticks: Sequence[Tick], error: Exception) -> None:
         log.error("turn_failed", commands=len(batch), due=sum(tick.limit for tick in ticks), exc_info=error)
         # Each is enlisted anew with its own half: answered with the other one, it would claim twice.
-        self._withdraw(batch)
+        withdraw(self._registry, batch)
         if batch and ticks:
             self._carry_out(batch, replay=True)
             self._carry_out([], ticks, replay=True)
@@ -214,17 +230,8 @@ class Wheel:
     def _refuse(self, batch: Sequence[Command], error: Exception) -> None:
         self._unfinished = False
         self._next_time = self.clock.now() + BACK_OFF
-        self._withdraw(batch)
+        withdraw(self._registry, batch)
         self._deliver(Outcome(answers=[(command.ticket, error) for command in batch]))
-
-    def _withdraw(self, batch: Sequence[Command]) -> None:
-        """Forget those who asked for runs in a turn that failed."""
-        for command in batch:
-            match command:
-                case commands.ClaimRuns(demand=demand):
-                    self._registry.demands.pop(demand, None)
-                case commands.Attach(session=session):
-                    self._registry.detach(session)
 
     def _transact(self, batch: list[Command], stages: Sequence[Stage], *, replay: bool) -> None:
         claims = None
@@ -236,14 +243,16 @@ class Wheel:
                 turn.eased |= self._eased
                 if self._unsure:
                     self._make_sure(turn)
+                self._neighbours.look_around(turn)
                 self._obey(turn, batch)
                 for stage in stages:
                     stage(turn)
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
+                turn.next_time = self._next_due(turn, stages)
                 record.record(turn)
-                turn.next_time = self._wake_time(turn, tick=bool(stages))
+                self._neighbours.tell(turn)
         except BaseException:
             self._unsure = True
             if claims:
@@ -260,6 +269,7 @@ class Wheel:
         self._unfinished |= turn.unfinished
         self._again += turn.again
         self._next_time = turn.next_time
+        self._neighbours.looked(turn)
         if turn.sweep:
             self._next_sweep = turn.now
         claims.hand_out()
@@ -277,44 +287,27 @@ class Wheel:
         turn.outcome.untold = True
         turn.outcome.sequences.update(namespaces.sequences(turn.connection))
         settle.hand_back(turn, self._orphans)
-        held = self._registry.held()
-        leased = runs.by_uid(turn.connection, held)
-        turn.freed += [uid for uid in held if uid not in leased or leased[uid].state not in LEASED]
+        check_held(turn)
 
     def _obey(self, turn: Turn, batch: list[Command]) -> None:
         by_type: dict[type[Command], list[Any]] = {}
         for command in batch:
             by_type.setdefault(type(command), []).append(command)
-        self._enlist(turn, batch)
+        enlist(turn, batch)
         if edited := [command for command in batch if isinstance(command, edits.Edit)]:
             edits.edit(turn, edited)
         for kind, carry_out in _STAGES:
             if kind in by_type:
                 carry_out(turn, by_type[kind])
 
-    def _enlist(self, turn: Turn, batch: list[Command]) -> None:
-        for command in batch:
-            match command:
-                case commands.Attach(session=session):
-                    self._registry.attach(session)
-                case commands.Detach(session=session):
-                    self._registry.detach(session)
-                case commands.Drain(session=session):
-                    session.draining = True
-                case commands.Withdraw(demand=demand):
-                    self._registry.demands.pop(demand, None)
-                case commands.ClaimRuns(demand=demand):
-                    demand.ticket = command.ticket
-                    self._registry.demands[demand] = None
-                    continue
-                case _:
-                    continue
-            turn.answer(command, None)
-
-    def _wake_time(self, turn: Turn, *, tick: bool) -> int:
-        ticks = (runs.next_deadline(turn.connection), tasks.next_due(turn.connection)) if tick else (self._next_tick,)
-        times: list[int | None] = [*ticks, self._registry.next_deadline()]
-        return min([self._next_sweep, *(instant for instant in times if instant is not None)])
+    def _next_due(self, turn: Turn, stages: Sequence[Stage]) -> int | None:
+        times = [self._registry.next_deadline(), self._neighbours.next_look]
+        if (instant := due.next_time(turn.connection)) is not None:
+            if stages is TICKS and instant <= turn.now and not turn.unfinished:
+                # Another server is at it.
+                instant = turn.now + CONTENDED
+            times.append(max(instant, self._next_tick))
+        return min((instant for instant in times if instant is not None), default=None)
 
     def _sweep(self) -> None:
         try:
@@ -324,7 +317,8 @@ class Wheel:
                 record.record(turn)
         except Exception as error:
             log.warning("sweep_failed", exc_info=error)
-            self._unsure = True
+            # The next turn makes sure.
+            self._unsure = self._unfinished = True
             self._next_sweep = self.clock.now() + BACK_OFF
             return
         self._next_sweep = turn.now + (0 if turn.unfinished else SWEEP_EVERY)

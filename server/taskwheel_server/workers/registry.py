@@ -158,6 +158,11 @@ class Registry:
                 takers.append((session, credit))
         return takers
 
+    def wanted(self) -> set[tuple[str, str]]:
+        """Return the (namespace, handler) pairs that may have ready runs and have somebody to take them."""
+        takers = [taker for taker, _ in self.takers(())] if self.maybe_ready else []
+        return {pair for pair in self.maybe_ready if any(taker.takes(*pair) for taker in takers)}
+
     def next_deadline(self) -> int | None:
         """Return when the first waiting claim gives up, µs."""
         return min((demand.deadline for demand in self.demands), default=None)

@@ -22,6 +22,14 @@ DatabaseUrl = Annotated[
     str | None,
     _setting("TASKWHEEL_DATABASE_URL", "URL", "Where everything is kept.  [default: sqlite:///taskwheel.db]"),
 ]
+DirectDatabaseUrl = Annotated[
+    str | None,
+    _setting(
+        "TASKWHEEL_DIRECT_DATABASE_URL",
+        "URL",
+        "The same PostgreSQL past a pooler that shares connections, to hear other servers.  [default: --database-url]",
+    ),
+]
 Lease = Annotated[
     str | None, _setting("TASKWHEEL_LEASE", "DURATION", "How long a worker has to renew a run.  [default: 30s]")
 ]
@@ -38,6 +46,7 @@ def serve(
     *,
     listen: Listen = None,
     database_url: DatabaseUrl = None,
+    direct_database_url: DirectDatabaseUrl = None,
     lease: Lease = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -58,6 +67,7 @@ def serve(
             os.environ,
             listen=listen,
             database_url=database_url,
+            direct_database_url=direct_database_url,
             lease=lease,
             tls_cert=tls_cert,
             tls_key=tls_key,

@@ -66,6 +66,11 @@ def transaction(connection: Connection) -> Iterator[int | None]:
         raise
 
 
+def tell(connection: Connection, text: str) -> None:
+    """Have all who listen told something when the transaction commits."""
+    _dialect(connection.dialect.name).tell(connection.connection.driver_connection, text)
+
+
 def interrupt(connection: Connection) -> None:
     """Make the statement that another thread executes on this connection fail, if there is one."""
     _dialect(connection.dialect.name).interrupt(connection.connection.driver_connection)

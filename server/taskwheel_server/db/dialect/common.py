@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -14,6 +15,19 @@ from sqlalchemy.engine import URL
 READERS = 4
 
 Columns = tuple[str, ...]
+
+
+class Channel(Protocol):
+    """A connection on which servers tell each other something. Raises the dialect's failures."""
+
+    def wait(self, timeout: float) -> list[str]:
+        """Return what has been told, after `timeout` seconds at the latest."""
+
+    def tell(self, text: str) -> None:
+        """Tell all who listen, oneself too."""
+
+    def interrupt(self) -> None:
+        """End the wait; from any thread."""
 
 
 class Closeable(Protocol):
@@ -74,6 +88,14 @@ class Dialect(ABC):
     @abstractmethod
     def begin(self, connection: Connection) -> int | None:
         """Begin the writing transaction; return the database's instant (µs) if it has a clock of its own."""
+
+    @abstractmethod
+    def tell(self, driver: Any, text: str) -> None:
+        """Have all who listen told something when the transaction commits."""
+
+    @abstractmethod
+    def listen(self, url: URL) -> AbstractContextManager[Channel]:
+        """Listen to what is told, on a connection of its own."""
 
     @abstractmethod
     def interrupt(self, driver: Any) -> None:

@@ -6,7 +6,10 @@ BEGIN and the clock then take one round trip.
 
 from __future__ import annotations
 
+import os
+import select
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from typing import Any, cast
@@ -45,9 +48,39 @@ _WRITER = (
     "SET enable_mergejoin = off",
 )
 _READER = ("SET jit = off", "SET statement_timeout = '30s'", "SET idle_in_transaction_session_timeout = '30s'")
+_CHANNEL = "taskwheel"
+_NOTIFY = f"SELECT pg_notify('{_CHANNEL}', %b)".encode()
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 )
+
+
+class PostgreSQLChannel:
+    """LISTEN and NOTIFY."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._interrupted, self._interrupt = os.pipe()
+        connection.execute(f"LISTEN {_CHANNEL}".encode())
+
+    def wait(self, timeout: float) -> list[str]:
+        # What came with the answer to a statement is there already, and makes no file readable.
+        told = list(self._connection.notifies(timeout=0))
+        if not told:
+            select.select([self._connection.fileno(), self._interrupted], [], [], max(timeout, 0))
+            told = list(self._connection.notifies(timeout=0))
+        return [each.payload for each in told]
+
+    def tell(self, text: str) -> None:
+        self._connection.execute(_NOTIFY, [text])
+
+    def interrupt(self) -> None:
+        os.write(self._interrupt, b"!")
+
+    def close(self) -> None:
+        """Give back what interrupts; the connection is its maker's."""
+        os.close(self._interrupted)
+        os.close(self._interrupt)
 
 
 class PostgreSQL(Dialect):
@@ -102,6 +135,19 @@ class PostgreSQL(Dialect):
         cursor.nextset()
         [(instant,)] = cursor.fetchall()
         return int(instant)
+
+    def tell(self, driver: psycopg.Connection, text: str) -> None:
+        driver.execute(_NOTIFY, [text])
+
+    @contextmanager
+    def listen(self, url: URL) -> Iterator[PostgreSQLChannel]:
+        text = url.set(drivername=self.name).render_as_string(hide_password=False)
+        with psycopg.connect(text, **_CONNECT, autocommit=True) as connection:
+            channel = PostgreSQLChannel(connection)
+            try:
+                yield channel
+            finally:
+                channel.close()
 
     def interrupt(self, driver: psycopg.Connection) -> None:
         driver.cancel_safe(timeout=_CONNECT["connect_timeout"])

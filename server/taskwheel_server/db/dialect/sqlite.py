@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import URL
 
-from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Dialect
+from taskwheel_server.db.dialect.common import READERS, Batch, Channel, Closeable, Columns, Dialect
 from taskwheel_server.errors import FailedPrecondition, InvalidArgument
 
 # The one writer has no need of locks on rows.
@@ -69,6 +70,12 @@ class SQLite(Dialect):
 
     def begin(self, connection: Connection) -> None:
         cast("sqlite3.Connection", connection.connection.driver_connection).execute("BEGIN IMMEDIATE")
+
+    def tell(self, driver: sqlite3.Connection, text: str) -> None:
+        """Do nothing: there is no other server."""
+
+    def listen(self, url: URL) -> AbstractContextManager[Channel]:
+        raise NotImplementedError
 
     def interrupt(self, driver: sqlite3.Connection) -> None:
         driver.interrupt()

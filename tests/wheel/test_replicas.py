@@ -1,0 +1,296 @@
+"""Several servers on one PostgreSQL: what holds on one holds over all of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from taskwheel_server import schedule
+from taskwheel_server.clock import SECOND, ManualClock
+from taskwheel_server.db import events
+from taskwheel_server.db.hints import MAX_BYTES, Hint
+from taskwheel_server.errors import AlreadyExists
+from taskwheel_server.model.state import OverlapPolicy, State
+from taskwheel_server.wheel.commands import (
+    AdmitRuns,
+    ClaimRuns,
+    CompleteRuns,
+    CreateTask,
+    PauseTask,
+    Result,
+    UpdateTask,
+)
+from tests.databases import PostgreSQLDatabases
+from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
+from tests.wheel.invariants import check
+
+EVERY_SECOND = [schedule.Schedule(interval=SECOND, start_time=START)]
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSQLDatabases) -> str:
+    """The only kind that admits several."""
+    return postgresql.fresh()
+
+
+@pytest.fixture
+def other(database_url: str, clock: ManualClock, wheel: HandWheel) -> Iterator[HandWheel]:
+    """The second one."""
+    other = HandWheel(database_url, clock)
+    try:
+        yield other
+        look(wheel, other)
+        check(other)
+    finally:
+        other.close()
+
+
+def look(*wheels: HandWheel) -> None:
+    """Let each look around, as it does every second."""
+    wheels[0].clock.advance(SECOND)
+    for wheel in wheels:
+        wheel.turn()
+        wheel.settle()
+
+
+def hint(wheel: HandWheel) -> Hint:
+    """Return what the last turn of a server has told the others."""
+    said = wheel.outcomes[-1]
+    return Hint(said.ready, said.stops_elsewhere, said.sequences, said.logged, said.ended)
+
+
+def tell(wheel: HandWheel, said: Hint) -> None:
+    wheel.wheel.hear(said)
+    wheel.turn()
+
+
+@pytest.mark.parametrize("news", ["told", "found"])
+def test_a_run_admitted_on_one_starts_on_a_worker_of_another(wheel: HandWheel, other: HandWheel, news: str) -> None:
+    wheel.task()
+    worker = other.worker()
+    run = wheel.run()
+    tell(other, hint(wheel)) if news == "told" else look(other)
+    assert worker.take_one().uid == run.uid
+
+
+@pytest.mark.parametrize("news", ["told", "found"])
+def test_a_run_cancelled_on_one_is_stopped_on_the_worker_of_another(
+    wheel: HandWheel, other: HandWheel, news: str
+) -> None:
+    wheel.task()
+    worker = other.worker()
+    other.run()
+    run = worker.take_one()
+    assert wheel.cancel(run).state is State.CANCELLING
+    tell(other, hint(wheel)) if news == "told" else look(other)
+    assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, False)]
+    assert other.stop(run)
+    assert wheel.state(run) is State.CANCELLED
+
+
+def test_a_lease_that_one_ends_is_lost_to_the_worker_of_another(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    worker = other.worker()
+    other.run()
+    run = worker.take_one()
+    wheel.advance(LEASE)
+    assert wheel.state(run) is State.FAILED
+    look(other)
+    assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, True)]
+    assert not other.succeed(run)
+    assert worker.session.credit == worker.session.max_concurrent_runs
+
+
+def test_a_result_counts_on_whichever_server_it_arrives(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    worker = other.worker()
+    other.run()
+    run = worker.take_one()
+    assert wheel.succeed(run)
+    assert other.succeed(run), "repeated, it is accepted again"
+    look(other)
+    assert not worker.session.held
+
+
+def test_the_limit_of_a_task_counts_the_runs_of_all(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task(max_concurrent_runs=2)
+    workers = [wheel.worker(), other.worker(worker_id="w2")]
+    wheel.run_many(3)
+    other.run_many(3)
+    look(wheel, other)
+    [started, rest] = [worker.take() for worker in workers]
+    assert len(started) + len(rest) == 2
+    assert other.succeed(started[0])
+    look(other, wheel)
+    assert sum(len(worker.take()) for worker in workers) == 1
+    assert sorted(wheel.states()) == ["HELD", "HELD", "HELD", "RUNNING", "RUNNING", "SUCCEEDED"]
+
+
+def test_priority_counts_among_the_runs_of_all(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    for priority in range(6):
+        (wheel, other)[priority % 2].run(priority=priority)
+    look(wheel, other)
+    assert [wheel.claim_one().priority, other.claim_one().priority, wheel.claim_one().priority] == [5, 4, 3]
+
+
+def test_a_slot_is_one_run_whoever_meets_it(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task(schedules=EVERY_SECOND)
+    for _ in range(3):
+        wheel.clock.advance(SECOND)
+        for each in (other, wheel):
+            each.turn()
+            each.settle()
+    assert [state for *_, state in wheel.slots()] == ["READY"] * 3
+
+
+def test_a_task_paused_on_one_stops_on_all(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task(schedules=EVERY_SECOND)
+    other.call(PauseTask(task=task_ref("t"), reason="holiday", actor="ann"))
+    for each in (wheel, other):
+        each.advance(SECOND)
+    assert wheel.slots() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "second"), [(OverlapPolicy.SKIP, "SKIPPED"), (OverlapPolicy.QUEUE_ONE, "HELD")], ids=str
+)
+def test_overlap_is_judged_by_the_runs_of_all(
+    wheel: HandWheel, other: HandWheel, policy: OverlapPolicy, second: str
+) -> None:
+    wheel.task(schedules=EVERY_SECOND, overlap_policy=policy)
+    worker = other.worker()
+    other.advance(SECOND)
+    run = worker.take_one()
+    wheel.advance(SECOND)
+    assert [state for *_, state in wheel.slots()] == ["RUNNING", second]
+    assert wheel.succeed(run)
+    tell(other, hint(wheel))
+    assert len(worker.take()) == (second == "HELD")
+
+
+def test_a_request_id_stands_for_one_run_over_all(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    [run] = wheel.call(AdmitRuns(runs=[wheel.new_run(request_id="r", request_digest=b"d")]))
+    [same] = other.call(AdmitRuns(runs=[other.new_run(request_id="r", request_digest=b"d")]))
+    assert same.uid == run.uid
+
+
+def test_a_task_id_stands_for_one_task_over_all(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    with pytest.raises(AlreadyExists):
+        other.call(CreateTask(task=other.new_task()))
+
+
+class Between:
+    """A turn of `first` that is held open before its commit, while `second` turns on another thread.
+
+    The second turn must come to wait for the first, or to its end.
+    """
+
+    def __init__(self, first: HandWheel, second: HandWheel) -> None:
+        self._first, self._second = first, second
+
+    def turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        thread = threading.Thread(target=self._second.turn)
+        done = self._first.wheel._neighbours.tell
+
+        def halfway(turn) -> None:
+            done(turn)
+            thread.start()
+            while thread.is_alive() and not self._waits():
+                pass
+
+        with monkeypatch.context() as patch:
+            patch.setattr(self._first.wheel._neighbours, "tell", halfway)
+            self._first.turn()
+        thread.join()
+
+    def _waits(self) -> bool:
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(self._first.store.read(lambda connection: connection.exec_driver_sql(waiting).first()))
+
+
+def test_events_are_in_the_order_in_which_they_can_be_read(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    seen: list[int] = []
+    reading = threading.Lock()
+
+    def read_after(commit: Callable[[Any], None], connection: Any) -> None:
+        commit(connection)
+        with reading:
+            after = seen[-1] if seen else 0
+            found = wheel.store.read(lambda reader: list(events.after(reader, "default", after, 99)))
+            seen.extend(event.sequence for event in found)
+
+    for each in (wheel, other):
+        each.send(AdmitRuns(runs=[each.new_run()]))
+    # A reader that looks after each commit: numbers given in another order than that of the commits would escape it.
+    for each in (wheel, other):
+        dialect = each.store._writer.dialect
+        monkeypatch.setattr(dialect, "do_commit", partial(read_after, dialect.do_commit))
+    Between(wheel, other).turn(monkeypatch)
+    assert seen == [1, 2, 3]
+
+
+def test_two_claims_at_once_keep_a_limit(wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel.task(max_concurrent_runs=1)
+    wheel.run_many(2)
+    look(other)
+    demands = [each.new_demand() for each in (wheel, other)]
+    for each, demand in zip((wheel, other), demands, strict=True):
+        each.send(ClaimRuns(demand=demand))
+    Between(wheel, other).turn(monkeypatch)
+    assert wheel.states().count("RUNNING") == 1
+
+
+def test_two_requests_at_once_with_one_id_are_one_run(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    answers = [
+        each.send(AdmitRuns(runs=[each.new_run(request_id="r", request_digest=b"d")])) for each in (wheel, other)
+    ]
+    Between(wheel, other).turn(monkeypatch)
+    first, second = (answer.result()[0].uid for answer in answers)
+    assert first == second
+    assert len(wheel.runs()) == 1
+
+
+def test_two_updates_at_once_are_both_kept(wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel.task()
+    wheel.send(UpdateTask(task=task_ref("t"), changes={"priority": 7}))
+    other.send(UpdateTask(task=task_ref("t"), changes={"description": "changed"}))
+    Between(wheel, other).turn(monkeypatch)
+    task = wheel.get_task()
+    assert (task.priority, task.description, task.version) == (7, "changed", 3)
+
+
+def test_two_results_of_one_run_at_once_end_it_once(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    run = wheel.started()
+    answers = [
+        each.send(CompleteRuns(results=[Result(lease_of(run), result=text)]))
+        for each, text in ((wheel, b"1"), (other, b"2"))
+    ]
+    Between(wheel, other).turn(monkeypatch)
+    assert [answer.result() for answer in answers] == [[True], [True]]
+    assert wheel.get(run).result == b"1"
+    assert wheel.events(run).count("run_succeeded") == 1
+
+
+def test_a_hint_that_says_too_much_says_to_look_around() -> None:
+    full = Hint(ended={f"{number:036}" for number in range(1000)}, sequences={"default": 9})
+    text = full.dump("me")
+    assert len(text) <= MAX_BYTES
+    said = Hint.load(json.loads(text))
+    assert (said.untold, said.sequences, said.ended) == (True, {"default": 9}, set())
