@@ -12,6 +12,12 @@ from tests.rpc.hands import Hand, claim, complete, create, get, result_of, run_t
 
 
 @pytest.fixture
+def database_url(sqlite) -> str:
+    """A database that one server has for itself: only it can tell."""
+    return sqlite.fresh()
+
+
+@pytest.fixture
 def attendance(clock) -> Attendance:
     return Attendance(clock.now, exclusive=True)
 

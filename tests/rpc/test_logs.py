@@ -72,10 +72,9 @@ class TestAppend:
         ],
     )
     def test_all_of_the_entries_are_refused_if_one_is_at_fault(self, stubs, assignment, refused, entry, field):
-        fields = entry.pop("fields", None)
-        bad = LogEntry(**entry)
-        if fields:
-            bad.fields.update(fields)
+        bad = LogEntry(**{name: value for name, value in entry.items() if name != "fields"})
+        if "fields" in entry:
+            bad.fields.update(entry["fields"])
         request = AppendLogsRequest(**fence(assignment), entries=[bad, LogEntry(message="good")])
         refusal = refused(stubs.workers.AppendLogs, request)
         assert (refusal.code, refusal.fields) == (grpc.StatusCode.INVALID_ARGUMENT, [field])

@@ -34,6 +34,7 @@ def test_a_slice_of_the_sweep_has_a_bounded_number_of_log_lines(
     for lines in (5, 1, 2, 1):
         run = wheel.started()
         append(wheel, run, *[line()] * lines)
+        wheel.clock.advance(1)
         wheel.succeed(run)
         # Of those that end at once, any may go first.
         wheel.clock.advance(1)

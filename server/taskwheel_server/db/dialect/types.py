@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Text, func
+from sqlalchemy import String, Text, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -33,5 +33,4 @@ def _json_text(element: Any, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(json_text, "postgresql")
 def _json_text_of_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     column, key = element.clauses
-    operand: ColumnElement[str] = column
-    return f"(({compiler.process(operand, **options)})::json ->> {compiler.process(key, **options)})"
+    return f"(({compiler.process(column, **options)})::json ->> {compiler.process(key, **options)})"
