@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cases, history
+from benchmarks import cases, coalescing, history
 from benchmarks.cases import Bench
 from benchmarks.measure import HEAD, Line, Reading
 from benchmarks.processes import Load
@@ -28,6 +28,7 @@ CASES: tuple[Callable[[Bench], AbstractContextManager[Case]], ...] = (
     cases.drain,
     cases.enqueue_and_work,
     cases.one_call_per_run,
+    coalescing.many_callers,
     cases.idle,
     cases.due_at_once,
     cases.ready,

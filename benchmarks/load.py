@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import uvloop
 
+from benchmarks import callers
 from taskwheel.v1.worker_service_pb2 import Hello, WorkRequest, WorkResponse
 
 if TYPE_CHECKING:
@@ -295,6 +296,8 @@ async def main() -> None:
         "subscribe": subscribers.subscribe,
         "fan_out": subscribers.fan_out,
         "unsubscribe": subscribers.unsubscribe,
+        "run_async": callers.run_async,
+        "run_threads": callers.run_threads,
     }
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -4,6 +4,7 @@ import pytest
 
 import taskwheel
 from taskwheel._requests import RunRequest, batches, task_message
+from taskwheel.v1.task_service_pb2 import BatchRunTasksRequest, RunTaskRequest
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -24,19 +25,19 @@ def test_a_run_request_leaves_out_what_is_not_given():
 
 
 def test_batches_end_at_a_thousand_runs():
-    sizes = [len(batch.requests) for batch in batches(RunRequest(task="a") for _ in range(2001))]
+    sizes = [len(batch) for batch in batches(range(2001), lambda _: 10)]
     assert sizes == [1000, 1000, 1]
 
 
 def test_batches_end_at_3_mib():
-    text = "x" * 2**20
-    made = list(batches(RunRequest(task="a", payload={"text": text}) for _ in range(7)))
-    assert [len(batch.requests) for batch in made] == [2, 2, 2, 1]
-    assert all(batch.ByteSize() <= 3 * 2**20 for batch in made)
+    message = RunRequest(task="a", payload={"text": "x" * 2**20}).to_message()
+    made = list(batches([message] * 7, RunTaskRequest.ByteSize))
+    assert [len(batch) for batch in made] == [2, 2, 2, 1]
+    assert all(BatchRunTasksRequest(requests=batch).ByteSize() <= 3 * 2**20 for batch in made)
 
 
 def test_no_runs_are_no_batch():
-    assert list(batches([])) == []
+    assert list(batches([], len)) == []
 
 
 def test_a_task_is_made_from_python_values_and_the_mask_names_what_was_given():

@@ -12,6 +12,7 @@ import grpc
 
 from taskwheel import _follow
 from taskwheel._async_task import AsyncTaskHandle
+from taskwheel._coalesce import RunCoalescer
 from taskwheel._errors import NotFound, RunFailed
 from taskwheel._requests import RunRequest, TaskFields, batches, mint_request_id, run_name, task_message
 from taskwheel._transport import DEFAULT_TIMEOUT, AsyncTransport, Metadata, Transport
@@ -40,6 +41,9 @@ class AsyncClient:
         server_name: the name in the server's certificate; default the host of the address.
         metadata: sent with each call, such as [("authorization", "Bearer …")], or a function that is asked each time.
         timeout: seconds until a call without a timeout of its own is DeadlineExceeded.
+        coalesce: whether runs that are started with a payload while others are on their way go together, in one
+            BatchRunTasks, as soon as those are answered. Each call keeps its own answer, error and deadline, and one
+            that finds nothing on its way goes at once.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class AsyncClient:
         server_name: str | None = None,
         metadata: Metadata = (),
         timeout: float = DEFAULT_TIMEOUT,
+        coalesce: bool = True,
     ) -> None:
         self._options = {
             "credentials": credentials,
@@ -58,10 +63,15 @@ class AsyncClient:
             "timeout": timeout,
         }
         self._address = address
+        self._coalesce = coalesce
 
     @functools.cached_property
     def _transport(self) -> Transport | AsyncTransport:
         return AsyncTransport(self._address, **self._options)
+
+    @functools.cached_property
+    def _coalescer(self) -> RunCoalescer:
+        return RunCoalescer(self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,10 +159,16 @@ class AsyncClient:
             timeout: seconds for each transaction.
         """
         runs: list[TaskRun] = []
-        for batch in batches(requests):
-            answer = await self._transport.call(self._transport.tasks.BatchRunTasks, batch, timeout)
+        for batch in batches(map(RunRequest.to_message, requests), task_service_pb2.RunTaskRequest.ByteSize):
+            request = task_service_pb2.BatchRunTasksRequest(requests=batch)
+            answer = await self._transport.call(self._transport.tasks.BatchRunTasks, request, timeout)
             runs.extend(map(TaskRun, answer.task_runs))
         return runs
+
+    async def _run(self, request: task_service_pb2.RunTaskRequest) -> TaskRun:
+        if self._coalesce and request.HasField("payload"):
+            return TaskRun(await self._coalescer.run(request))
+        return TaskRun(await self._transport.call(self._transport.tasks.RunTask, request))
 
     async def run_with_result(
         self, task: str, payload: Mapping[str, Any] | None = None, *, timeout: float | None = 60.0

@@ -56,6 +56,8 @@ class AsyncTaskHandle:
     ) -> TaskRun:
         """Start a run, and answer it as it was admitted. The arguments are those of RunRequest.
 
+        Runs with a payload that concurrent callers start share a call of the server, see `coalesce` of AsyncClient.
+
         Raises:
             UnsupportedValue: the payload is not JSON, or schedule_time has no zone.
             AlreadyExists: request_id was used with another task or payload.
@@ -69,7 +71,7 @@ class AsyncTaskHandle:
             labels=labels or {},
             request_id=request_id,
         )
-        return TaskRun(await self._transport.call(self._transport.tasks.RunTask, request.to_message()))
+        return await self._client._run(request.to_message())  # noqa: SLF001  # one package
 
     async def get(self) -> Task:
         """The task as it is now."""

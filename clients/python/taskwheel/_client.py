@@ -10,6 +10,7 @@ import grpc
 
 from taskwheel._async_client import AsyncClient
 from taskwheel._async_task import AsyncTaskHandle
+from taskwheel._coalesce import RunCoalescer
 from taskwheel._transport import DEFAULT_TIMEOUT, Metadata, Transport, run_blocking
 
 P = ParamSpec("P")
@@ -66,6 +67,7 @@ class _Core(AsyncClient):
     def __init__(self, address: str | None, **options: Any) -> None:
         super().__init__(address, **options)
         self._transport = Transport(address, **self._options)
+        self._coalescer = RunCoalescer(self._transport)
 
 
 class TaskHandle:
@@ -106,6 +108,7 @@ class Client:
         server_name: the name in the server's certificate; default the host of the address.
         metadata: sent with each call, such as [("authorization", "Bearer …")], or a function that is asked each time.
         timeout: seconds until a call without a timeout of its own is DeadlineExceeded.
+        coalesce: whether runs that several threads start at a time go together, see AsyncClient.
     """
 
     def __init__(
@@ -116,9 +119,15 @@ class Client:
         server_name: str | None = None,
         metadata: Metadata = (),
         timeout: float = DEFAULT_TIMEOUT,
+        coalesce: bool = True,
     ) -> None:
         self._core = _Core(
-            address, credentials=credentials, server_name=server_name, metadata=metadata, timeout=timeout
+            address,
+            credentials=credentials,
+            server_name=server_name,
+            metadata=metadata,
+            timeout=timeout,
+            coalesce=coalesce,
         )
 
     def __enter__(self) -> Self:

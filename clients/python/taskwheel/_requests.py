@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
-from uuid import uuid4
+from typing import Any, Literal, TypedDict, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -14,6 +14,8 @@ from taskwheel._schedules import Length
 from taskwheel._values import to_duration, to_struct, to_timestamp
 from taskwheel._views import TaskRun
 from taskwheel.v1 import retry_policy_pb2, schedule_pb2, task_pb2, task_service_pb2
+
+T = TypeVar("T")
 
 OverlapPolicy = Literal["ALLOW", "SKIP", "QUEUE_ONE", "CANCEL_RUNNING"]
 
@@ -79,7 +81,7 @@ class RunRequest:
 
 def mint_request_id() -> str:
     """A key for one request, so that the transport may repeat it."""
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def run_name(run: TaskRun | str) -> str:
@@ -87,18 +89,23 @@ def run_name(run: TaskRun | str) -> str:
     return run.name if isinstance(run, TaskRun) else run
 
 
-def batches(requests: Iterable[RunRequest]) -> Iterator[task_service_pb2.BatchRunTasksRequest]:
-    """Runs to start, in batches that the server takes."""
-    batch, size = task_service_pb2.BatchRunTasksRequest(), 0
-    for request in requests:
-        message = request.to_message()
-        weight = message.ByteSize() + 8
-        if len(batch.requests) == _BATCH_RUNS or (batch.requests and size + weight > _BATCH_BYTES):
+def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Runs to start, in batches that the server takes.
+
+    Args:
+        items: the runs.
+        size: tells how many bytes the RunTaskRequest of an item has.
+    """
+    batch: list[T] = []
+    total = 0
+    for item in items:
+        weight = size(item) + 8
+        if len(batch) == _BATCH_RUNS or (batch and total + weight > _BATCH_BYTES):
             yield batch
-            batch, size = task_service_pb2.BatchRunTasksRequest(), 0
-        batch.requests.append(message)
-        size += weight
-    if batch.requests:
+            batch, total = [], 0
+        batch.append(item)
+        total += weight
+    if batch:
         yield batch
 
 

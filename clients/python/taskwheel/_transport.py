@@ -12,12 +12,13 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 
-from taskwheel._errors import from_grpc
+from taskwheel._errors import DeadlineExceeded, from_grpc
 from taskwheel.v1 import (
     admin_service_pb2_grpc,
     event_service_pb2_grpc,
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 Metadata = Sequence[tuple[str, str]] | Callable[[], Sequence[tuple[str, str]]]
 """What goes with each call, such as an authorization: fixed, or asked for anew each time."""
+
+Sent = tuple[tuple[str, str], ...]
+"""What went, or is to go, with one call."""
 
 DEFAULT_ADDRESS = "localhost:7420"
 DEFAULT_TIMEOUT = 10.0
@@ -105,9 +109,10 @@ class _Connection:
         self.workers: Any = worker_service_pb2_grpc.WorkerServiceStub(self.channel)
         self.admin: Any = admin_service_pb2_grpc.AdminServiceStub(self.channel)
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> Sent:
         """What goes with the next call."""
-        return tuple(self._metadata() if callable(self._metadata) else self._metadata)
+        given = self._metadata() if callable(self._metadata) else self._metadata
+        return tuple([(key, value) for key, value in given]) if given else ()
 
 
 class Transport(_Connection):
@@ -115,11 +120,13 @@ class Transport(_Connection):
 
     def __init__(self, address: str | None, **options: Any) -> None:
         super().__init__(address, library=grpc, **options)
+        self._threads = ThreadPoolExecutor(thread_name_prefix="taskwheel-client")
 
-    async def call(self, rpc: Any, request: Any, timeout: float | None = None) -> Any:
+    async def call(self, rpc: Any, request: Any, timeout: float | None = None, metadata: Sent | None = None) -> Any:
         """Answer one request, within `timeout` seconds. Raises RpcError."""
+        metadata = self.metadata() if metadata is None else metadata
         try:
-            return rpc(request, timeout=timeout or self.timeout, metadata=self.metadata())
+            return rpc(request, timeout=timeout or self.timeout, metadata=metadata)
         except grpc.RpcError as failed:
             raise from_grpc(failed) from None
 
@@ -138,6 +145,21 @@ class Transport(_Connection):
         """Let time pass."""
         time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to hold up
 
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside the caller, in a thread that is kept for the next one."""
+        self._threads.submit(run_blocking, coroutine)
+
+    def promise(self) -> Future[Any]:
+        """A result to come, set from any thread."""
+        return Future()
+
+    async def outcome(self, promise: Future[Any], timeout: float) -> Any:
+        """The result, or the error, that a promise is given within `timeout` seconds. Raises DeadlineExceeded."""
+        try:
+            return promise.result(timeout)
+        except TimeoutError:
+            raise _too_late() from None
+
     async def close(self) -> None:
         """End the connection."""
         self.channel.close()
@@ -148,11 +170,14 @@ class AsyncTransport(_Connection):
 
     def __init__(self, address: str | None, **options: Any) -> None:
         super().__init__(address, library=grpc.aio, **options)
+        # The event loop itself holds on to no task.
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def call(self, rpc: Any, request: Any, timeout: float | None = None) -> Any:
+    async def call(self, rpc: Any, request: Any, timeout: float | None = None, metadata: Sent | None = None) -> Any:
         """Answer one request, within `timeout` seconds. Raises RpcError."""
+        metadata = self.metadata() if metadata is None else metadata
         try:
-            return await rpc(request, timeout=timeout or self.timeout, metadata=self.metadata())
+            return await rpc(request, timeout=timeout or self.timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failed:
             raise from_grpc(failed) from None
 
@@ -171,9 +196,37 @@ class AsyncTransport(_Connection):
         """Let time pass."""
         await asyncio.sleep(seconds)
 
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside the caller, as a task."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def promise(self) -> asyncio.Future[Any]:
+        """A result to come."""
+        return asyncio.get_running_loop().create_future()
+
+    async def outcome(self, promise: asyncio.Future[Any], timeout: float) -> Any:
+        """The result, or the error, that a promise is given within `timeout` seconds. Raises DeadlineExceeded."""
+        timer = promise.get_loop().call_later(timeout, _expire, promise)
+        try:
+            return await promise
+        finally:
+            timer.cancel()
+
     async def close(self) -> None:
         """End the connection."""
         await self.channel.close()
+
+
+def _expire(promise: asyncio.Future[Any]) -> None:
+    if not promise.done():
+        promise.set_exception(_too_late())
+
+
+def _too_late() -> DeadlineExceeded:
+    """The error that gRPC has for it."""
+    return DeadlineExceeded(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -148,12 +148,17 @@ class TaskService:
     async def BatchRunTasks(self, request: BatchRunTasksRequest, context: Context) -> bytes:
         new = read_new_runs(request, namespace_of(request.parent), self._wheel.minter)
         runs = await self._wheel.submit(commands.AdmitRuns(new))
-        response = _batch(runs)
+        response = self._batch(runs)
         if len(response) > MAX_PAGE_BYTES:
             for run in runs:
                 run.tags = run.labels = ""
-            response = _batch(runs)
+            response = self._batch(runs)
         return response
+
+    def _batch(self, runs: list[Run]) -> bytes:
+        """Return a serialized BatchRunTasksResponse, the runs without their payload."""
+        writer = RunWriter(self._backend.attendance.run_message)
+        return b"".join(field(BatchRunTasksResponse.TASK_RUNS_FIELD_NUMBER, writer.write(run)) for run in runs)
 
     async def PreviewSchedule(self, request: PreviewScheduleRequest, context: Context) -> PreviewScheduleResponse:
         if request.HasField("task"):
@@ -167,12 +172,6 @@ class TaskService:
         for part in await asyncio.to_thread(read_backfill, request, task, self._wheel.minter):
             response.task_runs.extend(map(slot_message, await self._wheel.submit(part)))
         return response
-
-
-def _batch(runs: list[Run]) -> bytes:
-    """Return a serialized BatchRunTasksResponse, the runs without their payload."""
-    writer = RunWriter()
-    return b"".join(field(BatchRunTasksResponse.TASK_RUNS_FIELD_NUMBER, writer.write(run)) for run in runs)
 
 
 def _unnamed(message: TaskRun) -> TaskRun:
