@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, SmallInteger, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
-from taskwheel_server.db.dialect import fetch_value, stream
+from taskwheel_server.db.dialect import dialect_of, fetch_value, stream
 from taskwheel_server.db.dialect.arrays import encoder, type_name
 from taskwheel_server.db.dialect.types import string
 from taskwheel_server.db.store import Store
@@ -64,6 +67,61 @@ def test_an_array_holds_what_was_put_in(driver: Any, kind: Any, values: st.Searc
         assert [row[0] for row in found] == list(column_of_rows)
 
     hold()
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        "postgresql://ann:p%40ss@one:1,two:2,three:3/db?target_session_attrs=any",
+        "postgresql+psycopg://ann:p%40ss@one:1,two:2,three:3/db?target_session_attrs=any",
+        "postgresql+psycopg://ann:p%40ss@/db?host=one:1&host=two:2&host=three:3&target_session_attrs=any",
+        "postgresql+psycopg://ann:p%40ss@/db?host=one,two,three&port=1,2,3&target_session_attrs=any",
+    ],
+)
+def test_all_hosts_of_a_url_reach_the_driver(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    dialect, url = dialect_of(hosts)
+    tried = []
+
+    def connect(*_: object, **arguments: Any) -> None:
+        tried.append({name: arguments[name] for name in ("host", "port", "user", "password", "dbname")})
+        assert arguments["target_session_attrs"] == "any"
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(psycopg.OperationalError), dialect.listen(url):
+        pass
+    for engine in (dialect.writer(url, pooled=False), dialect.reader(url, pooled=True)):
+        with pytest.raises(OperationalError):
+            engine.connect()
+    assert tried == [{"host": "one,two,three", "port": "1,2,3", "user": "ann", "password": "p@ss", "dbname": "db"}] * 3
+
+
+def test_the_first_host_of_a_url_may_be_gone(database_url: str) -> None:
+    url = make_url(database_url)
+    hosts = f"/nowhere,{url.query.get('host', url.host)}"
+    several = url.set(host=None).update_query_dict({"host": hosts}).render_as_string(hide_password=False)
+    store = Store(several, SystemClock())
+    heard = threading.Event()
+    store.listen(lambda _: heard.set())
+    assert heard.wait(10)
+    assert store.read(lambda connection: fetch_value(connection, "SELECT 1")) == 1
+    store.close()
+
+
+def test_what_goes_through_a_pooler_brings_its_settings_and_leaves_nothing(database_url: str) -> None:
+    store = Store(database_url, SystemClock(), database_url)
+    query = "SELECT current_setting(?)"
+
+    def timeout(connection: Any) -> Any:
+        return [fetch_value(connection, query, "statement_timeout") for _ in range(10)][-1]
+
+    with store.write() as connection:
+        assert timeout(connection) == "10s"
+        raw: Any = connection.connection.driver_connection
+    assert store.read(timeout) == "30s"
+    assert raw.execute("SHOW statement_timeout").fetchone() == ("0",)
+    assert raw.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+    store.close()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -145,7 +203,7 @@ def test_a_large_answer_is_read_as_far_as_it_is_wanted(wheel: HandWheel) -> None
 
 
 def test_no_turn_waits_for_ever_for_another_server_s(wheel: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskwheel_server.db.dialect.postgresql._WRITER", ("SET lock_timeout = '100ms'",))
+    monkeypatch.setattr("taskwheel_server.db.dialect.postgresql._WRITER", ("lock_timeout = '100ms'",))
     wheel.restart()
     wheel.task()
     engine = create_engine(wheel.database_url)

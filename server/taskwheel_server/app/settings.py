@@ -28,8 +28,8 @@ class Settings:
     Args:
         listen: `HOST:PORT` of the API; port 0 takes a free one.
         database_url: SQLAlchemy URL, such as `sqlite:///taskwheel.db` or `postgresql+psycopg://user@host/taskwheel`.
-        direct_database_url: the same PostgreSQL database past a pooler in transaction mode, to hear other servers;
-            empty: `database_url`.
+        direct_database_url: the same PostgreSQL database, to hear other servers, where `database_url` goes through a
+            pooler in transaction mode; empty: it does not.
         lease: how long a lease lasts unless it is renewed, µs.
         tls_cert: file of the certificate, PEM; with it the API is served with TLS.
         tls_key: file of the certificate's key, PEM.

@@ -6,6 +6,7 @@ A hint saves waiting. Whoever has not heard one finds the same in the tables, wh
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import threading
 import time
@@ -99,7 +100,8 @@ class Hearing:
         self._heard: dict[str, float] = {}
         self._greeted = -PRESENT
         self._stopping = threading.Event()
-        self._channel: Channel | None = None
+        # Of the thread's whole life: a connection may be lost just when its wait is to end.
+        self._interrupted, self._interrupt = os.pipe()
         self._thread = threading.Thread(target=self._loop, name="hints", daemon=True)
         self._thread.start()
 
@@ -116,9 +118,10 @@ class Hearing:
     def close(self) -> None:
         """End the thread."""
         self._stopping.set()
-        if channel := self._channel:
-            channel.interrupt()
+        os.write(self._interrupt, b"!")
         self._thread.join()
+        os.close(self._interrupted)
+        os.close(self._interrupt)
 
     def _lately(self, origin: str) -> bool:
         return time.monotonic() - self._heard.get(origin, -PRESENT) < PRESENT
@@ -126,12 +129,12 @@ class Hearing:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                with self._dialect.listen(self._url) as self._channel:
+                with self._dialect.listen(self._url) as channel:
                     self._greeted = -PRESENT
                     # What was said before was not heard.
                     self._receive(Hint(untold=True))
                     while not self._stopping.is_set():
-                        self._listen(self._channel)
+                        self._listen(channel)
             except self._dialect.failures as error:
                 log.warning("hints_lost", reason=type(error).__name__)
                 self._heard.clear()
@@ -142,7 +145,7 @@ class Hearing:
         if now >= self._greeted + GREETING:
             self._greeted = now
             channel.tell(json.dumps({"origin": self.origin, "hello": True}))
-        for text in channel.wait(self._greeted + GREETING - now):
+        for text in channel.wait(self._greeted + GREETING - now, self._interrupted):
             self._hear(channel, text)
 
     def _hear(self, channel: Channel, text: str) -> None:

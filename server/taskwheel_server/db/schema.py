@@ -35,7 +35,7 @@ def stored_version(database_url: str) -> int | None:
     dialect, url = dialect_of(database_url)
     if not dialect.exists(url):
         return None
-    engine = dialect.reader(url)
+    engine = dialect.reader(url, pooled=False)
     try:
         with engine.begin() as connection:
             return version_of(connection)

@@ -37,7 +37,8 @@ class Store:
     Args:
         database_url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg://USER@HOST/DATABASE`.
         clock: the time; it is told what a database with a clock of its own says, at each writing transaction.
-        direct_url: the same database without a pooler between, to hear other servers; empty: `database_url`.
+        direct_url: the same database, to hear other servers, where `database_url` goes through a pooler that shares
+            connections; empty: it does not.
 
     Raises:
         InvalidArgument: the URL cannot be used.
@@ -55,8 +56,8 @@ class Store:
         self._direct_url = _direct(self._dialect, direct_url) if direct_url else url
         self._hearing: Hearing | None = None
         self._connection: Connection | None = None
-        self._writer = self._dialect.writer(url)
-        self._reader = self._dialect.reader(url)
+        self._writer = self._dialect.writer(url, pooled=bool(direct_url))
+        self._reader = self._dialect.reader(url, pooled=bool(direct_url))
         try:
             self._prepare()
         except (DBAPIError, Unavailable) as error:

@@ -49,7 +49,9 @@ def _named(version: int | None) -> str:
 def _url(database_url: str | None) -> str:
     from taskwheel_server.app.settings import Settings
 
-    return Settings.read(os.environ, database_url=database_url).database_url
+    settings = Settings.read(os.environ, database_url=database_url)
+    # What is typed goes before what the environment has for servers.
+    return settings.database_url if database_url else settings.direct_database_url or settings.database_url
 
 
 @contextmanager

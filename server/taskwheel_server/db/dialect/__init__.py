@@ -9,6 +9,7 @@ fast as compiled constructs. Everything else in `db` is SQLAlchemy Core and know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -19,6 +20,9 @@ from sqlalchemy.engine import URL, make_url
 
 from taskwheel_server.db.dialect.common import Batch, Columns, Dialect
 from taskwheel_server.errors import InvalidArgument
+
+# Several hosts with a port each, as PostgreSQL's own tools write them: scheme and user, hosts, database, parameters.
+_HOSTS = re.compile(r"^(postgres[^:/]*://(?:[^@/]*@)?)([^,@/?]+:[0-9]+(?:,[^,@/?]+:[0-9]+)+)/([^?]*)(?:\?(.*))?$")
 
 
 @lru_cache
@@ -44,11 +48,17 @@ def dialect_of(text: str) -> tuple[Dialect, URL]:
         InvalidArgument: it is no such URL; names `database_url`.
     """
     try:
-        url = make_url(text)
+        url = make_url(_HOSTS.sub(_spread, text))
     except Exception:  # noqa: BLE001 - whatever the parser dislikes; its message may hold the password
         raise InvalidArgument("database_url", "is not a database URL such as sqlite:///taskwheel.db") from None
     dialect = _dialect(url.get_backend_name())
     return dialect, dialect.check(url)
+
+
+def _spread(match: re.Match[str]) -> str:
+    """Say the hosts as SQLAlchemy has them, one parameter each."""
+    start, hosts, database, query = match.groups()
+    return f"{start}/{database}?" + "&".join([*(f"host={host}" for host in hosts.split(",")), query or ""]).rstrip("&")
 
 
 @contextmanager

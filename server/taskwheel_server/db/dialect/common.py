@@ -20,14 +20,11 @@ Columns = tuple[str, ...]
 class Channel(Protocol):
     """A connection on which servers tell each other something. Raises the dialect's failures."""
 
-    def wait(self, timeout: float) -> list[str]:
-        """Return what has been told, after `timeout` seconds at the latest."""
+    def wait(self, timeout: float, interrupted: int) -> list[str]:
+        """Return what has been told, after `timeout` seconds or as soon as the file `interrupted` can be read."""
 
     def tell(self, text: str) -> None:
         """Tell all who listen, oneself too."""
-
-    def interrupt(self) -> None:
-        """End the wait; from any thread."""
 
 
 class Closeable(Protocol):
@@ -78,12 +75,20 @@ class Dialect(ABC):
         """Keep a second server off a database that stands only one. Raises InvalidArgument or FailedPrecondition."""
 
     @abstractmethod
-    def writer(self, url: URL) -> Engine:
-        """Return the engine of the one writing connection: each commit is on the disk before it is acknowledged."""
+    def writer(self, url: URL, *, pooled: bool) -> Engine:
+        """Return the engine of the one writing connection: each commit is on the disk before it is acknowledged.
+
+        Args:
+            url: of the database.
+            pooled: whether a pooler may be between, that gives each transaction another connection.
+        """
 
     @abstractmethod
-    def reader(self, url: URL) -> Engine:
-        """Return the engine of the READERS reading connections: one snapshot a transaction; they cannot write."""
+    def reader(self, url: URL, *, pooled: bool) -> Engine:
+        """Return the engine of the READERS reading connections: one snapshot a transaction; they cannot write.
+
+        Args: as for `writer`.
+        """
 
     @abstractmethod
     def begin(self, connection: Connection) -> int | None:

@@ -6,7 +6,6 @@ BEGIN and the clock then take one round trip.
 
 from __future__ import annotations
 
-import os
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,17 @@ import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8BinaryDumper
 from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from taskwheel_server.db.dialect.arrays import encoder, type_name
 from taskwheel_server.db.dialect.common import READERS, Batch, Columns, Dialect
 from taskwheel_server.errors import InvalidArgument
 
 _DRIVER = "postgresql+psycopg"
+# It turns a URL of several hosts into what the driver takes.
+_SQLALCHEMY: SQLAlchemyDialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 # It takes as long as it takes. The number is "taskwhee" in ASCII: as much as it holds.
 _LOCK_SCHEMA = """
     SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;
@@ -38,21 +41,24 @@ _CONNECT: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "taskwheel",
+    # Of several hosts the one that can write now: a standby is of no use.
+    "target_session_attrs": "read-write",
 }
 # A server that hangs in the middle of a turn must not hold the others up for long: its turn is rolled back, then.
 # Every statement of the wheel finds its rows by an index, however few there were when it was planned: once, for good.
 _WRITER = (
-    *("SET lock_timeout = '5s'", "SET statement_timeout = '10s'", "SET idle_in_transaction_session_timeout = '5s'"),
-    *("SET jit = off", "SET plan_cache_mode = force_generic_plan"),
-    *("SET enable_seqscan = off", "SET enable_bitmapscan = off", "SET enable_hashjoin = off"),
-    "SET enable_mergejoin = off",
+    *("lock_timeout = '5s'", "statement_timeout = '10s'", "idle_in_transaction_session_timeout = '5s'"),
+    *("jit = off", "plan_cache_mode = force_generic_plan"),
+    *("enable_seqscan = off", "enable_bitmapscan = off", "enable_hashjoin = off", "enable_mergejoin = off"),
 )
-_READER = ("SET jit = off", "SET statement_timeout = '30s'", "SET idle_in_transaction_session_timeout = '30s'")
+_READER = ("jit = off", "statement_timeout = '30s'", "idle_in_transaction_session_timeout = '30s'")
 _CHANNEL = "taskwheel"
 _NOTIFY = f"SELECT pg_notify('{_CHANNEL}', %b)".encode()
-_BEGIN = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_BEGIN_WRITING = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 )
+_BEGIN_READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
 
 
 class PostgreSQLChannel:
@@ -60,27 +66,18 @@ class PostgreSQLChannel:
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._interrupted, self._interrupt = os.pipe()
         connection.execute(f"LISTEN {_CHANNEL}".encode())
 
-    def wait(self, timeout: float) -> list[str]:
+    def wait(self, timeout: float, interrupted: int) -> list[str]:
         # What came with the answer to a statement is there already, and makes no file readable.
         told = list(self._connection.notifies(timeout=0))
         if not told:
-            select.select([self._connection.fileno(), self._interrupted], [], [], max(timeout, 0))
+            select.select([self._connection.fileno(), interrupted], [], [], max(timeout, 0))
             told = list(self._connection.notifies(timeout=0))
         return [each.payload for each in told]
 
     def tell(self, text: str) -> None:
         self._connection.execute(_NOTIFY, [text])
-
-    def interrupt(self) -> None:
-        os.write(self._interrupt, b"!")
-
-    def close(self) -> None:
-        """Give back what interrupts; the connection is its maker's."""
-        os.close(self._interrupted)
-        os.close(self._interrupt)
 
 
 class PostgreSQL(Dialect):
@@ -108,32 +105,16 @@ class PostgreSQL(Dialect):
     def lock(self, url: URL) -> None:
         """Do nothing: any number of servers use a database."""
 
-    def writer(self, url: URL) -> Engine:
-        engine = _engine(url, 1, prepare_threshold=0)
+    def writer(self, url: URL, *, pooled: bool) -> Engine:
+        return _engine(url, 1, _BEGIN_WRITING, _WRITER, prepare_threshold=None if pooled else 0)
 
-        @event.listens_for(engine, "connect")
-        def connect(connection: psycopg.Connection, _record: object) -> None:
-            connection.prepared_max = 512
-            _configure(connection, *_WRITER)
-
-        return engine
-
-    def reader(self, url: URL) -> Engine:
-        engine = _engine(url, READERS)
-
-        @event.listens_for(engine, "connect")
-        def connect(connection: psycopg.Connection, _record: object) -> None:
-            _configure(connection, *_READER)
-            connection.autocommit = False
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-
+    def reader(self, url: URL, *, pooled: bool) -> Engine:
+        engine = _engine(url, READERS, _BEGIN_READING, _READER, prepare_threshold=None if pooled else 5)
+        event.listen(engine, "begin", _begin)
         return engine
 
     def begin(self, connection: Connection) -> int:
-        cursor = _driver(connection).execute(_BEGIN, prepare=False)
-        cursor.nextset()
-        [(instant,)] = cursor.fetchall()
+        [(instant,)] = _begin(connection).fetchall()
         return int(instant)
 
     def tell(self, driver: psycopg.Connection, text: str) -> None:
@@ -141,13 +122,9 @@ class PostgreSQL(Dialect):
 
     @contextmanager
     def listen(self, url: URL) -> Iterator[PostgreSQLChannel]:
-        text = url.set(drivername=self.name).render_as_string(hide_password=False)
-        with psycopg.connect(text, **_CONNECT, autocommit=True) as connection:
-            channel = PostgreSQLChannel(connection)
-            try:
-                yield channel
-            finally:
-                channel.close()
+        _, options = _SQLALCHEMY.create_connect_args(url)
+        with psycopg.connect(**{**_CONNECT, **options}, autocommit=True) as connection:
+            yield PostgreSQLChannel(connection)
 
     def interrupt(self, driver: psycopg.Connection) -> None:
         driver.cancel_safe(timeout=_CONNECT["connect_timeout"])
@@ -218,13 +195,43 @@ def _translated(statement: str) -> bytes:
     return statement.replace("%", "%%").replace("?", "%b").encode()
 
 
-def _engine(url: URL, size: int, **options: Any) -> Engine:
-    arguments = {name: value for name, value in _CONNECT.items() if name not in url.query} | options
-    return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, connect_args=arguments)
+def _begin(connection: Connection) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Begin, in one round trip; return the cursor at the last of the results."""
+    cursor = _driver(connection).execute(connection.get_execution_options()["begin"], prepare=False)
+    while cursor.nextset():
+        pass
+    return cursor
 
 
-def _configure(connection: psycopg.Connection, *settings: str) -> None:
-    connection.autocommit = True
-    # Else an integer's size would be part of a statement's types, and each prepared many times.
-    connection.adapters.register_dumper(int, Int8BinaryDumper)
-    connection.execute("; ".join(settings).encode(), prepare=False)
+def _engine(
+    url: URL, size: int, begin: Sequence[str], settings: Sequence[str], *, prepare_threshold: int | None
+) -> Engine:
+    """Return an engine whose transactions begin with `begin`, one statement or two, and have `settings`.
+
+    Without statements prepared (`prepare_threshold` is None) its connections may be a pooler's, which gives each
+    transaction whatever connection is free: then each brings its settings along, and leaves none behind.
+    """
+    session, transaction = ((), settings) if prepare_threshold is None else (settings, ())
+    arguments = {name: value for name, value in _CONNECT.items() if name not in url.query}
+    engine = create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={**arguments, "autocommit": True, "prepare_threshold": prepare_threshold},
+        execution_options={"begin": _joined(begin[0], *(f"SET LOCAL {each}" for each in transaction), *begin[1:])},
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: psycopg.Connection, _record: object) -> None:
+        connection.prepared_max = 512
+        # Else an integer's size would be part of a statement's types, and each prepared many times.
+        connection.adapters.register_dumper(int, Int8BinaryDumper)
+        if session:
+            connection.execute(_joined(*(f"SET {each}" for each in session)), prepare=False)
+
+    return engine
+
+
+def _joined(*statements: str) -> bytes:
+    return "; ".join(statements).encode()

@@ -50,14 +50,14 @@ class SQLite(Dialect):
             raise FailedPrecondition("DATABASE_IN_USE", "another server is using this database file") from None
         return file
 
-    def writer(self, url: URL) -> Engine:
+    def writer(self, url: URL, *, pooled: bool) -> Engine:  # noqa: ARG002 - there is no pooler of files
         engine = create_engine(url, pool_size=1, max_overflow=0, connect_args=_CONNECT)
         # A WAL that one large turn or a long read made grow is cut again to 64 MiB.
         pragmas = "journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", "journal_size_limit=67108864"
         _configure(engine, *pragmas)
         return engine
 
-    def reader(self, url: URL) -> Engine:
+    def reader(self, url: URL, *, pooled: bool) -> Engine:  # noqa: ARG002
         engine = create_engine(url, pool_size=READERS, max_overflow=0, connect_args=_CONNECT)
         # Several of them, which read the mapped file at no cost: what one large List has read need not stay.
         _configure(engine, "query_only=ON", "cache_size=-8192")
