@@ -14,7 +14,17 @@ from taskwheel_server.db.dialect import execute, fetch_value
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.state import State
 from taskwheel_server.schedule import Schedule
-from taskwheel_server.wheel.commands import AdmitRuns, Attach, ClaimRuns, CompleteRuns, CreateTask, Result
+from taskwheel_server.wheel.commands import (
+    AdmitRuns,
+    Attach,
+    ClaimRuns,
+    CompleteRuns,
+    CreateTask,
+    Detach,
+    Drain,
+    Result,
+    Withdraw,
+)
 from tests.databases import SQLiteFiles
 from tests.wheel.breaker import Breaker, Point, unavailable
 from tests.wheel.handwheel import HandWheel, lease_of
@@ -141,6 +151,34 @@ def test_whoever_was_refused_gets_nothing_later(wheel: HandWheel) -> None:
     assert wheel.states() == ["READY"]
     # And nobody is told twice.
     assert [run.uid for run in wheel.claim()] == [wheel.runs()[0].uid]
+
+
+@pytest.mark.parametrize("farewell", [Detach, Drain])
+def test_a_worker_that_goes_while_the_store_is_away_gets_nothing_later(
+    wheel: HandWheel, farewell: type[Detach | Drain]
+) -> None:
+    wheel.task()
+    worker = wheel.worker()
+    with broken():
+        gone = wheel.send(farewell(session=worker.session))
+        wheel.turn()
+        assert isinstance(gone.exception(), Unavailable)
+    wheel.run()
+    assert worker.take() == []
+    assert wheel.states() == ["READY"]
+
+
+def test_a_claim_withdrawn_while_the_store_is_away_gets_nothing_later(wheel: HandWheel) -> None:
+    wheel.task()
+    demand = wheel.new_demand(wait=MINUTE)
+    wheel.send(ClaimRuns(demand=demand))
+    wheel.turn()
+    with broken():
+        gone = wheel.send(Withdraw(demand=demand))
+        wheel.turn()
+        assert isinstance(gone.exception(), Unavailable)
+    wheel.run()
+    assert wheel.states() == ["READY"]
 
 
 def test_a_waiting_claim_outlasts_a_failed_turn(wheel: HandWheel) -> None:

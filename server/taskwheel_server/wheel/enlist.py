@@ -37,10 +37,12 @@ def enlist(turn: Turn, batch: Sequence[Command]) -> None:
 
 
 def withdraw(registry: Registry, batch: Sequence[Command]) -> None:
-    """Forget those who asked for runs in a turn that failed."""
+    """Forget those who asked for runs in a turn that failed, and those who wanted no more: nobody says so again."""
     for command in batch:
         match command:
-            case commands.ClaimRuns(demand=demand):
+            case commands.ClaimRuns(demand=demand) | commands.Withdraw(demand=demand):
                 registry.demands.pop(demand, None)
-            case commands.Attach(session=session):
+            case commands.Attach(session=session) | commands.Detach(session=session):
                 registry.detach(session)
+            case commands.Drain(session=session):
+                session.draining = True
