@@ -68,15 +68,19 @@ class RunRequest:
 
     def to_message(self) -> task_service_pb2.RunTaskRequest:
         """The request as it is sent. Raises UnsupportedValue for a payload or a time that cannot be sent."""
-        return task_service_pb2.RunTaskRequest(
-            name=self.task,
-            payload=None if self.payload is None else to_struct(self.payload),
-            priority=self.priority,
-            schedule_time=None if self.schedule_time is None else to_timestamp(self.schedule_time),
-            tags=self.tags,
-            labels=self.labels,
-            request_id=self.request_id or mint_request_id(),
-        )
+        message = task_service_pb2.RunTaskRequest(name=self.task, request_id=self.request_id or mint_request_id())
+        # Field by field: to pass what is not given takes as long as all that is.
+        if self.payload is not None:
+            message.payload.CopyFrom(to_struct(self.payload))
+        if self.priority is not None:
+            message.priority = self.priority
+        if self.schedule_time is not None:
+            message.schedule_time.CopyFrom(to_timestamp(self.schedule_time))
+        if self.tags:
+            message.tags.extend(self.tags)
+        if self.labels:
+            message.labels.update(self.labels)
+        return message
 
 
 def mint_request_id() -> str:
