@@ -230,7 +230,8 @@ def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]
 def write_started(connection: Connection, batch: Sequence[Run]) -> int:
     """Write claimed runs, fenced by their being ready. Return how many matched."""
     rows = [(*_started(run), run.uid) for run in batch]
-    return update_many(connection, runs, _STARTED, ("uid",), rows, "state = 3")
+    # Not `state = 3`: where few runs are ready, that is an invitation to look for all of them.
+    return update_many(connection, runs, _STARTED, ("uid",), rows, "state + 0 = 3")
 
 
 def write_succeeded(connection: Connection, batch: Sequence[Run]) -> int:

@@ -38,12 +38,16 @@ class Batch:
     """A statement that is executed for many rows at a time.
 
     Args:
-        text: as the driver takes it.
+        text: as the driver takes it, or what it is made of.
         encoders: of a driver that is given columns instead of rows: one for each column.
+        types: of those columns.
+        source: the word that goes before them.
     """
 
     text: str
     encoders: tuple[Callable[[Sequence[Any]], Any], ...] = ()
+    types: tuple[str, ...] = ()
+    source: str = ""
 
 
 class Dialect(ABC):
