@@ -189,18 +189,23 @@ async def test_a_caller_that_is_cancelled_leaves_the_others_of_its_batch_alone(r
     assert (await far.task("work").run({"n": 9})).payload == {"n": 9}
 
 
-async def test_each_call_has_a_deadline_and_the_client_goes_on_behind_it(relay):
-    async with taskwheel.AsyncClient(relay.address, timeout=0.5) as far:
-        tasks = await behind(relay, *(far.task("work").run({"n": n}) for n in range(3)))
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(answer) for answer in answers] == [taskwheel.DeadlineExceeded] * 3
-        relay.release()
-        far._transport.timeout = PATIENCE
-        assert (await far.task("work").run({"n": 9})).payload == {"n": 9}
+async def test_each_call_has_a_deadline_and_the_client_goes_on_behind_it(relay, far):
+    await far.server_info()
+    relay.arrived.get()
+    far._transport.timeout = 1
+    tasks = await behind(relay, *(far.task("work").run({"n": n}) for n in range(3)))
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [taskwheel.DeadlineExceeded] * 3
+    relay.release()
+    far._transport.timeout = PATIENCE
+    assert (await far.task("work").run({"n": 9})).payload == {"n": 9}
 
 
 def test_a_thread_has_a_deadline_too(relay):
-    with taskwheel.Client(relay.address, timeout=0.5) as far, ThreadPoolExecutor(2) as threads:
+    with taskwheel.Client(relay.address) as far, ThreadPoolExecutor(2) as threads:
+        far.server_info()
+        relay.arrived.get()
+        far._core._transport.timeout = 1
         relay.hold()
         first = threads.submit(far.task("work").run, {"n": 0})
         relay.arrived.get(timeout=PATIENCE)
