@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from taskwheel_server.db import schema
+from taskwheel_server.db import namespaces, schema
 from taskwheel_server.db.dialect import dialect_of, tell, transaction
 from taskwheel_server.db.hints import Hearing, Hint
 from taskwheel_server.db.tables import SCHEMA_VERSION
@@ -56,6 +56,8 @@ class Store:
         self._direct_url = _direct(self._dialect, direct_url) if direct_url else url
         self._hearing: Hearing | None = None
         self._connection: Connection | None = None
+        # Whether a transaction of ours may be under way still, on a connection that broke.
+        self._in_doubt = False
         self._writer = self._dialect.writer(url, pooled=bool(direct_url))
         self._reader = self._dialect.reader(url, pooled=bool(direct_url))
         try:
@@ -89,6 +91,8 @@ class Store:
         connection, self._connection = self._connection, None
         try:
             connection = connection or self._writer.connect()
+            if self._in_doubt:
+                self._await_last(connection)
             with transaction(connection) as instant:
                 if instant is not None:
                     self.clock.follow(instant)
@@ -97,12 +101,19 @@ class Store:
             _close(connection)
             raise StaleTurn from error
         except self._failures as error:
+            self._in_doubt = not self.exclusive
             _close(connection, broken=True)
             raise unavailable() from error
         except BaseException:
             _close(connection)
             raise
         self._connection = connection
+
+    def _await_last(self, connection: Connection) -> None:
+        """Wait until the transaction that broke has ended: its COMMIT may arrive later than we do, and must not."""
+        with transaction(connection):
+            namespaces.lock(connection)
+        self._in_doubt = False
 
     def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` with a reading connection, in one snapshot that holds all that was acknowledged.
