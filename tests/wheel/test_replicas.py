@@ -14,6 +14,7 @@ from taskwheel_server import schedule
 from taskwheel_server.clock import SECOND, ManualClock
 from taskwheel_server.db import events
 from taskwheel_server.db.hints import MAX_BYTES, Hint
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import AlreadyExists
 from taskwheel_server.model.state import OverlapPolicy, State
 from taskwheel_server.wheel.commands import (
@@ -26,6 +27,7 @@ from taskwheel_server.wheel.commands import (
     UpdateTask,
 )
 from tests.databases import PostgreSQLDatabases
+from tests.wheel.breaker import Breaker, Point
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 from tests.wheel.invariants import check
 
@@ -262,6 +264,30 @@ def test_two_requests_at_once_with_one_id_are_one_run(
     first, second = (answer.result()[0].uid for answer in answers)
     assert first == second
     assert len(wheel.runs()) == 1
+
+
+def test_a_replayed_request_meets_one_with_its_id_that_is_just_being_stored(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    answers = [
+        each.send(AdmitRuns(runs=[each.new_run(request_id="r", request_digest=b"d")])) for each in (wheel, other)
+    ]
+    with Breaker(Point.STATEMENT, 1, StaleTurn) as breaker:
+        breaker.watch(other.store)
+        Between(wheel, other).turn(monkeypatch)
+    [run] = wheel.runs()
+    assert [answer.result()[0].uid for answer in answers] == [run.uid, run.uid]
+
+
+def test_two_tasks_of_one_id_created_at_once_are_one(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (each.send(CreateTask(task=each.new_task())) for each in (wheel, other))
+    Between(wheel, other).turn(monkeypatch)
+    assert wheel.get_task().uid == first.result().uid
+    assert isinstance(second.exception(), AlreadyExists)
+    assert wheel.events() == ["task_created"]
 
 
 def test_two_updates_at_once_are_both_kept(wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskwheel_server import schedule
 from taskwheel_server.db import runs, tasks
+from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef, task_name
@@ -49,7 +50,9 @@ def _create(turn: Turn, command: CreateTask) -> Task:
         return known
     check_free(turn.connection, task.namespace, task.task_id)
     begin(task, turn.now)
-    tasks.insert(turn.connection, task)
+    if not tasks.insert(turn.connection, task):
+        # Another server was faster: the repeated turn finds what it has made.
+        raise StaleTurn
     runs.index_labels(turn.connection, owned_labels(task.uid, task.tags, task.labels))
     turn.emit_task(EventType.TASK_CREATED, task, tasks.dump(task))
     return task
