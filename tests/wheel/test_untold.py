@@ -8,7 +8,7 @@ import pytest
 
 from taskwheel_server.clock import SECOND
 from taskwheel_server.model.state import State
-from taskwheel_server.wheel.commands import CompleteRuns, DeleteTask, Result
+from taskwheel_server.wheel.commands import ClaimRuns, CompleteRuns, DeleteTask, Result
 from taskwheel_server.wheel.turn import SLICE
 from tests.wheel.breaker import Breaker, Bug, Point, unavailable
 from tests.wheel.handwheel import HandWheel, lease_of, task_ref
@@ -47,3 +47,14 @@ def test_what_a_sweep_of_unknown_outcome_has_stored_is_told_as_well(wheel: HandW
         wheel.turn()
         wheel.settle()
     assert {outcome.sequences["default"] for outcome in wheel.outcomes if outcome.untold} == {len(wheel.events())}
+
+
+def test_no_more_is_remembered_of_failed_turns_than_the_last_can_have_given_out(wheel: HandWheel) -> None:
+    wheel.task()
+    wheel.run_many(3)
+    for _ in range(5):
+        with Breaker(Point.BEFORE_COMMIT, 1, unavailable, 2) as breaker:
+            breaker.watch(wheel.store)
+            wheel.send(ClaimRuns(demand=wheel.new_demand(3)))
+            wheel.turn()
+    assert len(wheel.wheel._orphans) == 3

@@ -286,7 +286,9 @@ class Wheel:
         """Bring memory in line with the store after a turn of unknown outcome, and have all who wait look again."""
         turn.outcome.untold = True
         turn.outcome.sequences.update(namespaces.sequences(turn.connection))
-        settle.hand_back(turn, self._orphans)
+        # What does not hold has not been stored. The others are wanted again, should this turn fail as well.
+        held = settle.hand_back(turn, self._orphans)
+        self._orphans = [lease for lease in self._orphans if lease in held]
         check_held(turn)
 
     def _obey(self, turn: Turn, batch: list[Command]) -> None:
