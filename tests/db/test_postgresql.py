@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from queue import Queue
 from typing import Any
 
 import psycopg
@@ -20,6 +24,7 @@ from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
 from taskwheel_server.db.dialect import dialect_of, fetch_value, stream
 from taskwheel_server.db.dialect.arrays import encoder, type_name
 from taskwheel_server.db.dialect.types import string
+from taskwheel_server.db.hints import Hint
 from taskwheel_server.db.store import Store
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.wheel.commands import AdmitRuns
@@ -200,6 +205,46 @@ def test_a_large_answer_is_read_as_far_as_it_is_wanted(wheel: HandWheel) -> None
 
     assert wheel.store.read(some) == list(range(1, 11)) * 2
     assert wheel.store.read(all_) == list(range(1, 15))
+
+
+@pytest.fixture
+def heard(wheel: HandWheel) -> Queue[Hint]:
+    """What the store hears of others, from when it has found out that hints arrive."""
+    heard: Queue[Hint] = Queue()
+    wheel.store.listen(heard.put)
+    assert heard.get(timeout=20).untold
+    return heard
+
+
+def say(driver_url: str, text: str) -> None:
+    with psycopg.connect(driver_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("SELECT pg_notify('taskwheel', %s)", [text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no JSON", "[]", "7", "{}", '{"origin": []}', '{"origin": "x", "ready": [1]}', '{"origin": "x", "ready": 1}'],
+)
+def test_what_no_server_of_ours_says_is_passed_over(wheel: HandWheel, heard: Queue[Hint], text: str) -> None:
+    say(wheel.database_url, text)
+    say(wheel.database_url, Hint(sequences={"default": 7}).dump("other"))
+    while (hint := heard.get(timeout=20)).sequences != {"default": 7}:
+        assert hint.untold
+
+
+def test_hints_are_heard_where_more_than_1024_files_are_open(database_url: str) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(limits[1], 2048)), limits[1]))
+    dialect, url = dialect_of(database_url)
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        interrupted, interrupt = os.pipe()
+        for descriptor in (interrupted, interrupt, *(os.dup(interrupt) for _ in range(1100))):
+            stack.callback(os.close, descriptor)
+        channel = stack.enter_context(dialect.listen(url))
+        assert channel.wait(0, interrupted) == []
+        say(database_url, "news")
+        assert channel.wait(20, interrupted) == ["news"]
 
 
 def test_no_turn_waits_for_ever_for_another_server_s(wheel: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,14 +149,20 @@ class Hearing:
             self._hear(channel, text)
 
     def _hear(self, channel: Channel, text: str) -> None:
-        said = json.loads(text)
-        origin = said["origin"]
+        try:
+            said = json.loads(text)
+            origin = str(said["origin"])
+            hint = None if "hello" in said else Hint.load(said)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            # Whoever can use the database can say anything.
+            log.warning("hint_not_understood")
+            return
         new = not self._lately(origin)
         self._heard[origin] = time.monotonic()
         if origin == self.origin:
             return
-        if "hello" not in said:
-            self._receive(Hint.load(said))
+        if hint:
+            self._receive(hint)
         elif new:
             # So that who has just come knows of us at once.
             channel.tell(json.dumps({"origin": self.origin, "hello": True}))

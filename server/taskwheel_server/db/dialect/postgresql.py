@@ -75,7 +75,11 @@ class PostgreSQLChannel:
         # What came with the answer to a statement is there already, and makes no file readable.
         told = list(self._connection.notifies(timeout=0))
         if not told:
-            select.select([self._connection.fileno(), interrupted], [], [], max(timeout, 0))
+            # Not select(), which knows no descriptor above 1,023: every caller of the server has one.
+            ready = select.poll()
+            for descriptor in (self._connection.fileno(), interrupted):
+                ready.register(descriptor, select.POLLIN)
+            ready.poll(max(timeout, 0) * 1000)
             told = list(self._connection.notifies(timeout=0))
         return [each.payload for each in told]
 
