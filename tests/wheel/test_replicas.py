@@ -23,6 +23,8 @@ from taskwheel_server.wheel.commands import (
     CompleteRuns,
     CreateTask,
     PauseTask,
+    Renewal,
+    RenewLeases,
     Result,
     UpdateTask,
 )
@@ -288,6 +290,21 @@ def test_two_tasks_of_one_id_created_at_once_are_one(
     assert wheel.get_task().uid == first.result().uid
     assert isinstance(second.exception(), AlreadyExists)
     assert wheel.events() == ["task_created"]
+
+
+def test_a_lease_renewed_while_a_slot_stops_its_run_stays_renewed(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task(schedules=EVERY_SECOND, overlap_policy=OverlapPolicy.CANCEL_RUNNING)
+    run = wheel.started()
+    wheel.clock.advance(SECOND)
+    # The slot is left to the first one.
+    monkeypatch.setattr(other.wheel, "_next_tick", wheel.now + SECOND)
+    other.send(RenewLeases(renewals=[Renewal(lease_of(run))]))
+    Between(other, wheel).turn(monkeypatch)
+    wheel.settle()
+    stored = wheel.get(run)
+    assert (stored.state, stored.lease_expire_time) == (State.CANCELLING, START + SECOND + LEASE)
 
 
 def test_two_updates_at_once_are_both_kept(wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,8 +189,8 @@ def tasks_to_release(connection: Connection) -> list[str]:
 
 
 def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
-    """Return a task's runs that have neither ended nor been asked to, oldest first, at most `limit`."""
-    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY uid LIMIT ?"
+    """Return and lock a task's runs that have neither ended nor been asked to, oldest first, at most `limit`."""
+    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY uid LIMIT ? FOR UPDATE"
     return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
 
 
