@@ -206,6 +206,7 @@ def _index(turn: Turn, fresh: list[Run]) -> None:
     owned = (row for run in fresh for row in owned_labels(run.uid, run.tags, run.labels))
     runs.index_labels(turn.connection, owned)
     for run in fresh:
+        turn.look_at(run.deadline)
         if run.state is State.READY:
             turn.ready(run)
 

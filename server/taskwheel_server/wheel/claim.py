@@ -167,6 +167,7 @@ class Claims:
         run.start_time, run.worker = turn.now, taker.worker_id
         run.lease_token, run.lease_expire_time = self._token, turn.now + turn.settings.lease
         run.deadline = lease_deadline(run)
+        turn.look_at(run.deadline)
         turn.emit_run(EventType.RUN_STARTED, run)
         self.claimed.setdefault(taker, []).append(run)
 

@@ -53,6 +53,7 @@ def _create(turn: Turn, command: CreateTask) -> Task:
     if not tasks.insert(turn.connection, task):
         # Another server was faster: the repeated turn finds what it has made.
         raise StaleTurn
+    turn.look_at(task.next_time)
     runs.index_labels(turn.connection, owned_labels(task.uid, task.tags, task.labels))
     turn.emit_task(EventType.TASK_CREATED, task, tasks.dump(task))
     return task
@@ -123,6 +124,7 @@ def _write(turn: Turn, task: Task, kind: EventType) -> Task:
     task.update_time = turn.now
     task.version += 1
     tasks.update(turn.connection, [task])
+    turn.look_at(task.next_time)
     turn.emit_task(kind, task, tasks.dump(task))
     return task
 

@@ -145,6 +145,7 @@ def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
         returned.append((run, turn.move(run, State.READY, StateReason.HANDED_BACK)))
         run.start_time = run.worker = run.lease_token = run.lease_expire_time = None
         run.deadline = start_limit(run)
+        turn.look_at(run.deadline)
         turn.ready(run)
         turn.emit_run(EventType.RUN_PENDING, run)
     if runs.write_handed_back(turn.connection, returned) != len(returned):

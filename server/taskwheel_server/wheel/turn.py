@@ -75,7 +75,13 @@ class Turn:
     again: list[Command] = field(default_factory=list)
     # A deleted task has more pending runs than one slice: the sweep is wanted now.
     sweep: bool = False
-    next_time: int | None = None
+    # The earliest instant (µs) at which what this turn has stored must be looked at.
+    due: int | None = None
+
+    def look_at(self, instant: int | None) -> None:
+        """Note that something stored must be looked at, µs; None: not at any time."""
+        if instant is not None and (self.due is None or instant < self.due):
+            self.due = instant
 
     def answer(self, command: Command, value: Any) -> None:
         """Note a command's answer: a value, or the exception it met."""
@@ -126,6 +132,8 @@ class Turn:
 
     def write_moved(self, moves: list[tuple[Run, State]]) -> None:
         """Write moves between live states. Raises StaleTurn."""
+        for run, _ in moves:
+            self.look_at(run.deadline)
         if runs.write_moved(self.connection, moves) != len(moves):
             raise StaleTurn
 

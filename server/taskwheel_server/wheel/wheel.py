@@ -71,6 +71,8 @@ class Wheel:
         self._again: list[Command] = []
         self._unfinished = False
         self._next_time: int | None = 0
+        # When something stored is due, and the earliest instant to see to it: after a failure, not at once.
+        self._due: int | None = 0
         self._next_tick = 0
         self._next_sweep = 0
         # Whether the turn before failed, so that it may have committed or not, and what it gave out unbeknown.
@@ -250,7 +252,7 @@ class Wheel:
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
-                turn.next_time = self._next_due(turn, stages)
+                turn.due = self._next_due(turn, stages)
                 record.record(turn)
                 self._neighbours.tell(turn)
         except BaseException:
@@ -268,8 +270,11 @@ class Wheel:
         self._eased = turn.eased if turn.unfinished else set()
         self._unfinished |= turn.unfinished
         self._again += turn.again
-        self._next_time = turn.next_time
         self._neighbours.looked(turn)
+        self._due = turn.due
+        ticking = None if turn.due is None else max(turn.due, self._next_tick)
+        times = [ticking, self._registry.next_deadline(), self._neighbours.next_look]
+        self._next_time = min((instant for instant in times if instant is not None), default=None)
         if turn.sweep:
             self._next_sweep = turn.now
         claims.hand_out()
@@ -303,13 +308,18 @@ class Wheel:
                 carry_out(turn, by_type[kind])
 
     def _next_due(self, turn: Turn, stages: Sequence[Stage]) -> int | None:
-        times = [self._registry.next_deadline(), self._neighbours.next_look]
-        if (instant := due.next_time(turn.connection)) is not None:
-            if stages is TICKS and instant <= turn.now and not turn.unfinished:
-                # Another server is at it.
-                instant = turn.now + CONTENDED
-            times.append(max(instant, self._next_tick))
-        return min((instant for instant in times if instant is not None), default=None)
+        """Return when the next tick is due, as far as this server knows.
+
+        Only a tick asks the store. The others know of what they have stored themselves; a wake too early is harmless.
+        """
+        if stages is not TICKS:
+            turn.look_at(self._due)
+            return turn.due
+        instant = due.next_time(turn.connection)
+        if instant is not None and instant <= turn.now and not turn.unfinished:
+            # Another server is at it.
+            return turn.now + CONTENDED
+        return instant
 
     def _sweep(self) -> None:
         try:
