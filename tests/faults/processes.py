@@ -48,6 +48,11 @@ def free_target() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+def all_of(targets: Sequence[str], first: int = 0) -> str:
+    """Return a target that stands for several addresses: each is tried in turn, from `first` on."""
+    return "ipv4:" + ",".join([*targets[first:], *targets[:first]])
+
+
 def connect(target: str) -> grpc.aio.Channel:
     """Return a channel of its own connection, quick to come back."""
     return grpc.aio.insecure_channel(target, options=_OPTIONS)
@@ -98,19 +103,28 @@ class Process:
 
 
 class Server:
-    """`taskwheel serve` on one file and one address, through any number of processes.
+    """`taskwheel serve` on one database and one address, through any number of processes.
 
     Args:
-        folder: for the file and the log.
+        folder: for the log, and for the database unless it is elsewhere.
         lease: as `--lease` has it.
-        database: the file; default: one in `folder`.
+        database_url: default: a SQLite file in `folder`.
+        program: what to call with the arguments of `taskwheel`, as `python` takes it.
     """
 
-    def __init__(self, folder: Path, *, lease: str = "30s", database: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lease: str = "30s",
+        database_url: str = "",
+        program: Sequence[str] = ("-m", "taskwheel.cli"),
+    ) -> None:
         self.target = free_target()
-        self.database = database or folder / "taskwheel.db"
+        self.database_url = database_url or f"sqlite:///{folder / 'taskwheel.db'}"
         self.log = folder / "server.log"
         self._lease = lease
+        self._program = program
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -128,9 +142,8 @@ class Server:
 
     def launch(self, target: str | None = None) -> Process:
         """Start a process and return at once."""
-        url = f"sqlite:///{self.database}"
-        flags = ("--listen", target or self.target, "--database-url", url, "--lease", self._lease)
-        return Process(self.log, "-m", "taskwheel.cli", "serve", *flags)
+        flags = ("--listen", target or self.target, "--database-url", self.database_url, "--lease", self._lease)
+        return Process(self.log, *self._program, "serve", *flags)
 
     async def start(self) -> float:
         """Start a process, wait until it serves, and return how long that took, s."""

@@ -91,7 +91,7 @@ async def test_a_full_disk_refuses_writes_and_only_those_until_there_is_room(
 ) -> None:
     database = disk.folder / "taskwheel.db"
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(Server(tmp_path, database=database))
+        server = await stack.enter_async_context(Server(tmp_path, database_url=f"sqlite:///{database}"))
         api = Api(await stack.enter_async_context(connect(server.target)))
         await create_tasks(api, {"plain": "nobody"}, {"plain": Policy()})
         disk.shrink(server)

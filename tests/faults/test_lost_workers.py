@@ -14,7 +14,6 @@ import pytest
 from google.protobuf.struct_pb2 import NULL_VALUE
 
 from taskwheel.v1.log_entry_pb2 import LogEntry
-from taskwheel.v1.task_service_pb2 import BatchRunTasksRequest
 from taskwheel.v1.worker_service_pb2 import (
     Acknowledgement,
     AppendLogsRequest,
@@ -26,10 +25,12 @@ from taskwheel.v1.worker_service_pb2 import (
 )
 from tests.faults.api import Api, create_tasks, final_state, log_of, reason_of
 from tests.faults.checker import ZOMBIE, check
-from tests.faults.history import Acknowledged, Begun, Call, History, Policy, Run, Told, read
+from tests.faults.held import begun, start_held_runs
+from tests.faults.history import Acknowledged, Begun, History, Policy, Run, Told, read
 from tests.faults.processes import Server, connect, now, until, workers
+from tests.faults.size import size
 
-KILLS = 20
+KILLS = size(20, 1000)
 AT_A_TIME = 5
 RUNS_EACH = 4
 LEASE = 1.0
@@ -44,34 +45,8 @@ def _policies(ids: Iterable[str], attempts: int = 2) -> dict[str, Policy]:
     return {f"{worker}-{kind}": policy for worker in ids for kind, policy in kinds.items()}
 
 
-async def _start_runs(api: Api, history: History, tasks: list[str]) -> list[str]:
-    """Start a run of each task, all of which hold, and return their names."""
-    batch = BatchRunTasksRequest()
-    asked = []
-    for n, task in enumerate(tasks, 1):
-        request = batch.requests.add(name=task, request_id=f"{task}-{n}")
-        request.payload.update({"n": n, "do": "hold"})
-        asked.append({"task": task, "request_id": request.request_id, "n": n})
-    began = now()
-    names = [run.name for run in (await api.tasks.BatchRunTasks(batch)).task_runs]
-    call = Call(
-        method="BatchRunTasks",
-        request={"runs": asked},
-        status="OK",
-        began=began,
-        ended=now(),
-        answer={"runs": names},
-    )
-    history.add(call)
-    return names
-
-
-def _begun(history: History) -> set[str]:
-    return {record.run for record in read(history.path) if isinstance(record, Begun)}
-
-
 async def _under_way(history: History, runs: Iterable[str]) -> None:
-    await until(lambda: set(runs) <= _begun(history), "the runs are under way")
+    await until(lambda: set(runs) <= begun(history), "the runs are under way")
 
 
 async def _stored(api: Api, runs: Iterable[str]) -> list[Run]:
@@ -94,8 +69,8 @@ def _worker_of(run: Run) -> str:
     return run.task_id.rpartition("-")[0]
 
 
-@pytest.mark.timeout(240)
-async def test_twenty_killed_workers_lose_their_leases_in_time_and_nothing_else_is_touched(
+@pytest.mark.timeout(size(240, 4 * 3600))
+async def test_killed_workers_lose_their_leases_in_time_and_nothing_else_is_touched(
     tmp_path: Path, history: History, figure: Callable[..., None]
 ) -> None:
     draw = random.Random(SEED)
@@ -108,13 +83,13 @@ async def test_twenty_killed_workers_lose_their_leases_in_time_and_nothing_else_
         api = Api(await stack.enter_async_context(connect(server.target)))
         await create_tasks(api, {task: task.rpartition("-")[0] for task in policies}, policies)
         others = await stack.enter_async_context(workers(server.target, path, {"survivor": ["survivor"]}))
-        spared = await _start_runs(api, history, ["survivor-safe", "survivor-bare"] * 8)
+        spared = await start_held_runs(api, history, ["survivor-safe", "survivor-bare"] * 8)
         await _under_way(history, spared)
         for first in range(0, KILLS, AT_A_TIME):
             group = victims[first : first + AT_A_TIME]
             async with workers(server.target, path, {worker: [worker] for worker in group}) as processes:
                 kinds = ["safe", "bare"] * (RUNS_EACH // 2)
-                names = await _start_runs(api, history, [f"{worker}-{kind}" for worker in group for kind in kinds])
+                names = await start_held_runs(api, history, [f"{worker}-{kind}" for worker in group for kind in kinds])
                 await _under_way(history, names)
                 killed = {}
                 for worker in draw.sample(group, AT_A_TIME):
@@ -147,7 +122,7 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(tmp_path: Pat
         api = Api(await stack.enter_async_context(connect(server.target)))
         await create_tasks(api, dict.fromkeys(policies, "sleeper"), policies)
         sleeper = await stack.enter_async_context(workers(server.target, history.path, {"sleeper": ["sleeper"]}))
-        names = await _start_runs(api, history, list(policies))
+        names = await start_held_runs(api, history, list(policies))
         await _under_way(history, names)
         sleeper["sleeper"].send(signal.SIGSTOP)
         lost = await _done(api, names)
@@ -183,7 +158,7 @@ async def test_runs_outlive_a_server_that_is_away_for_longer_than_their_leases(
         api = Api(await stack.enter_async_context(connect(server.target)))
         await create_tasks(api, dict.fromkeys(policies, "patient"), policies)
         patient = await stack.enter_async_context(workers(server.target, history.path, {"patient": ["patient"]}))
-        names = await _start_runs(api, history, list(policies))
+        names = await start_held_runs(api, history, list(policies))
         await _under_way(history, names)
         for end in (server.process.kill, server.stop):
             if ending := end():

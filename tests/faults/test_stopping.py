@@ -15,11 +15,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from tests.faults.history import History, Told, read
 from tests.faults.processes import Server, connect, free_target, until
-from tests.faults.traffic import Traffic, judge
+from tests.faults.size import size
+from tests.faults.traffic import Traffic
+from tests.faults.verdict import judge
 
 # The server gives calls under way 5 s; a supervisor kills after 10 s or more.
 STOPS_WITHIN = 10.0
-STOPS = 3
+STOPS = size(3, 20)
 SEED = 20260303
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -33,17 +35,16 @@ async def _watch_health(target: str, told: list[int]) -> None:
                 told.append(response.status)  # noqa: PERF401 - what was told must be there before the end
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(size(180, 600))
 async def test_a_server_told_to_stop_under_load_says_so_and_loses_nothing(
     tmp_path: Path, history: History, figure: Callable[..., None]
 ) -> None:
     stopped_after = []
-    async with Server(tmp_path, lease="2s") as server, Traffic(server.target, history, SEED) as traffic:
+    async with Server(tmp_path, lease="2s") as server, Traffic([server.target], history, SEED) as traffic:
         for stop in range(STOPS):
             traffic.ends.clear()
             told = len(read(history.path))
-            wanted = traffic.acknowledged + 400
-            await until(lambda: traffic.acknowledged >= wanted, "the load goes on")  # noqa: B023 - awaited at once
+            await traffic.goes_on(400)
             health: list[int] = []
             watching = asyncio.create_task(_watch_health(server.target, health))
             await until(lambda: health, "the watch begins")  # noqa: B023 - awaited at once
@@ -62,13 +63,13 @@ async def test_a_server_told_to_stop_under_load_says_so_and_loses_nothing(
             traffic.check_alive()
             await server.start()
         await judge(traffic, history)
-    figure(stops=STOPS, seed=SEED, stopped_after_max=max(stopped_after))
+    figure(stops=STOPS, seed=SEED, stopped_after_max=max(stopped_after), **traffic.figures)
     assert max(stopped_after) <= STOPS_WITHIN
 
 
 async def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     async with Server(tmp_path) as server:
-        second = Server(tmp_path, database=server.database)
+        second = Server(tmp_path, database_url=server.database_url)
         second.log = tmp_path / "second.log"
         process = second.launch(free_target())
         assert await process.ended() == 1
@@ -84,7 +85,7 @@ async def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on
 
 async def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
     async with Server(tmp_path) as server:
-        other = Server(tmp_path, database=tmp_path / "other.db")
+        other = Server(tmp_path, database_url=f"sqlite:///{tmp_path}/other.db")
         other.log = tmp_path / "other.log"
         process = other.launch(server.target)
         assert await process.ended() == 1
