@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help setup run test test-faults verify fix bench bench-peers protos lock
+.PHONY: help setup run test test-faults test-ha verify fix bench bench-peers protos lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 13
@@ -19,6 +19,9 @@ test: setup  ## all tests; ARGS goes to pytest
 
 test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
 	@TASKWHEEL_TEST_FAULTS=full $(PY) -m pytest tests/faults $(ARGS)
+
+test-ha: setup  ## tests on PostgreSQL under Patroni, whose leader is killed, and behind PgBouncer; installs them if root
+	@sh tools/ha.sh $(ARGS)
 
 verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) -m ruff check .
