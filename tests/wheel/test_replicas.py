@@ -17,6 +17,7 @@ from taskwheel_server.db.hints import MAX_BYTES, Hint
 from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import AlreadyExists
 from taskwheel_server.model.state import OverlapPolicy, State
+from taskwheel_server.wheel import slots
 from taskwheel_server.wheel.commands import (
     AdmitRuns,
     ClaimRuns,
@@ -29,7 +30,7 @@ from taskwheel_server.wheel.commands import (
     UpdateTask,
 )
 from tests.databases import PostgreSQLDatabases
-from tests.wheel.breaker import Breaker, Point
+from tests.wheel.breaker import Breaker, Point, poisoned
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 from tests.wheel.invariants import check
 
@@ -314,6 +315,41 @@ def test_two_updates_at_once_are_both_kept(wheel: HandWheel, other: HandWheel, m
     Between(wheel, other).turn(monkeypatch)
     task = wheel.get_task()
     assert (task.priority, task.description, task.version) == (7, "changed", 3)
+
+
+@pytest.mark.parametrize("moved", ["ends", "starts"])
+def test_a_limit_counts_the_runs_that_another_turn_moves_at_once(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    wheel.task()
+    if moved == "ends":
+        wheel.send(CompleteRuns(results=[Result(lease_of(wheel.started()), result=b"1")]))
+    else:
+        wheel.worker()
+        wheel.send(AdmitRuns(runs=[wheel.new_run()]))
+    other.send(UpdateTask(task=task_ref("t"), changes={"max_concurrent_runs": 1}))
+    Between(wheel, other).turn(monkeypatch)
+    assert wheel.get_task().running == (moved == "starts") == wheel.states().count("RUNNING")
+
+
+def test_only_the_row_that_failed_is_set_aside(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for task_id in ("bad", "good"):
+        wheel.task(task_id, schedules=EVERY_SECOND)
+    poisoned(monkeypatch, slots, "_due_runs", lambda turn, task: task.task_id == "bad")
+    set_aside = wheel.wheel._set_aside
+
+    def too_late(tick: Any) -> None:
+        """Another server meets it, too, and is faster; then the next row is due."""
+        other.turn()
+        other.settle()
+        wheel.clock.advance(SECOND)
+        set_aside(tick)
+
+    monkeypatch.setattr(wheel.wheel, "_set_aside", too_late)
+    wheel.advance(SECOND)
+    assert [wheel.get_task(task_id).paused for task_id in ("bad", "good")] == [True, False]
 
 
 def test_two_results_of_one_run_at_once_end_it_once(

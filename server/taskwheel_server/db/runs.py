@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,9 @@ _READY = (
 )
 _STATES = {int(state): state for state in State}
 _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
+
+# Neither done nor itself held back by the overlap policy.
+_OPEN = "SELECT 1 FROM runs WHERE end_time IS NULL AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED')"
 
 _row = attrgetter(*_INSERTED)
 _moved = attrgetter(*_MOVED)
@@ -152,12 +156,16 @@ def due(connection: Connection, now: int, limit: int) -> list[Run]:
     return [run_of(row) for row in fetch(connection, text, now, limit)]
 
 
-def postpone_first(connection: Connection, now: int, until: int) -> str | None:
-    """Have the run whose deadline came first by `now` looked at again at `until` (µs); return its uid, None: no run."""
-    first = "SELECT uid FROM runs WHERE deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT 1"
-    text = f"UPDATE runs SET deadline=? WHERE uid = ({first}) RETURNING uid"  # noqa: S608 - ours
-    uid: str | None = fetch_value(connection, text, until, now)
+def first_due(connection: Connection, now: int) -> str | None:
+    """Lock the run whose deadline came first by `now` (µs) and return its uid; not one that others have locked."""
+    due = "deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT 1"
+    uid: str | None = fetch_value(connection, f"SELECT uid FROM runs WHERE {due} FOR UPDATE SKIP LOCKED", now)  # noqa: S608 - ours
     return uid
+
+
+def postpone(connection: Connection, uid: str, now: int, until: int) -> bool:
+    """Have a run looked at again at `until` (µs) if its deadline came by `now`; tell whether it had."""
+    return execute(connection, "UPDATE runs SET deadline=? WHERE uid=? AND deadline <= ?", until, uid, now) == 1
 
 
 def held(connection: Connection, task_uid: str, reason: str, limit: int) -> list[Run]:
@@ -175,17 +183,17 @@ def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str
     return {row[0] for row in fetch(connection, text, listed(task_uids))}
 
 
-def tasks_to_release(connection: Connection) -> list[str]:
-    """Return the tasks with held runs that are not at their limit."""
+def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[str]:
+    """Return tasks with held runs that may go on, below their limit or with no other run open, at most `limit`."""
     # From task to task, each by one look at the index: a DISTINCT would read all that is held.
     step = "SELECT task_uid FROM runs WHERE state = 2 AND task_uid > {} ORDER BY task_uid LIMIT 1"
     text = (
         f"WITH RECURSIVE held(uid) AS (SELECT ({step.format(repr(''))}) UNION ALL"  # noqa: S608 - ours
         f" SELECT ({step.format('held.uid')}) FROM held WHERE held.uid IS NOT NULL)"
-        " SELECT h.uid FROM held h LEFT JOIN tasks t ON t.uid = h.uid WHERE h.uid IS NOT NULL"
-        " AND (t.uid IS NULL OR t.max_concurrent_runs = 0 OR t.running < t.max_concurrent_runs)"
+        " SELECT h.uid FROM held h LEFT JOIN tasks t ON t.uid = h.uid WHERE h.uid IS NOT NULL AND"
+        f" (t.running < t.max_concurrent_runs OR NOT EXISTS ({_OPEN} AND task_uid = h.uid)) LIMIT ?"
     )
-    return [row[0] for row in fetch(connection, text)]
+    return [row[0] for row in fetch(connection, text, limit)]
 
 
 def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
@@ -202,11 +210,7 @@ def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
 
 def has_open(connection: Connection, task_uid: str) -> bool:
     """Tell whether a task has a run that is neither done nor itself held back by the overlap policy."""
-    text = (
-        "SELECT 1 FROM runs WHERE end_time IS NULL AND task_uid=?"
-        " AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED') LIMIT 1"
-    )
-    return fetch_one(connection, text, task_uid) is not None
+    return fetch_one(connection, f"{_OPEN} AND task_uid=? LIMIT 1", task_uid) is not None
 
 
 def count_running(connection: Connection, task_uid: str) -> int:

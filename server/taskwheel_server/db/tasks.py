@@ -119,12 +119,16 @@ def due(connection: Connection, now: int, limit: int) -> list[Task]:
     return [task_of(row) for row in fetch(connection, text, now, limit)]
 
 
-def stop_first(connection: Connection, now: int) -> str | None:
-    """Take the next slot from the task whose slot came first by `now` (µs); return its uid, None: no task."""
-    first = "SELECT uid FROM tasks WHERE next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT 1"
-    text = f"UPDATE tasks SET next_time = NULL WHERE uid = ({first}) RETURNING uid"  # noqa: S608 - ours
-    uid: str | None = fetch_value(connection, text, now)
+def first_due(connection: Connection, now: int) -> str | None:
+    """Lock the task whose slot came first by `now` (µs) and return its uid; not one that others have locked."""
+    due = "next_time IS NOT NULL AND next_time <= ? ORDER BY next_time, uid LIMIT 1"
+    uid: str | None = fetch_value(connection, f"SELECT uid FROM tasks WHERE {due} FOR UPDATE SKIP LOCKED", now)  # noqa: S608 - ours
     return uid
+
+
+def stop(connection: Connection, uid: str, now: int) -> bool:
+    """Take the next slot from a task if it came by `now` (µs); tell whether it had."""
+    return execute(connection, "UPDATE tasks SET next_time = NULL WHERE uid=? AND next_time <= ?", uid, now) == 1
 
 
 def deleted(connection: Connection) -> Task | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskwheel_server import schedule
 from taskwheel_server.db import runs, tasks
+from taskwheel_server.db.dialect import wait_for_turns
 from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
@@ -94,9 +95,12 @@ def _update(turn: Turn, command: UpdateTask) -> Task:
     if task == before:
         return before
     if task.max_concurrent_runs != before.max_concurrent_runs:
-        # Those that left a worker in this turn are still to be subtracted.
-        task.running = runs.count_running(turn.connection, task.uid) + turn.vacated.get(task.uid, 0)
-        tasks.set_running(turn.connection, task.uid, task.running)
+        if not before.max_concurrent_runs:
+            # Turns of other servers under way may have begun or ended runs without counting them.
+            wait_for_turns(turn.connection)
+            # Those that left a worker in this turn are still to be subtracted.
+            task.running = runs.count_running(turn.connection, task.uid) + turn.vacated.get(task.uid, 0)
+            tasks.set_running(turn.connection, task.uid, task.running)
         turn.eased.add(task.uid)
     if (task.tags, task.labels) != (before.tags, before.labels):
         runs.unindex_labels(turn.connection, owned_labels(task.uid, before.tags, before.labels))

@@ -13,6 +13,7 @@ from taskwheel_server.db import namespaces, runs
 from taskwheel_server.db.hints import Hint
 from taskwheel_server.model.state import LEASED
 from taskwheel_server.wheel.outcome import Outcome
+from taskwheel_server.wheel.turn import SLICE
 from taskwheel_server.workers import Stop
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Neighbours:
         if self.next_look is None or turn.now < self.next_look:
             return
         self._registry.maybe_ready.update(runs.ready_handlers(turn.connection))
-        turn.eased.update(runs.tasks_to_release(turn.connection))
+        turn.eased.update(runs.tasks_to_release(turn.connection, SLICE))
         turn.outcome.sequences.update(namespaces.sequences(turn.connection))
         if not self._store.hears:
             turn.outcome.untold = True

@@ -61,7 +61,8 @@ def _leased(turn: Turn, commands: list[CompleteRuns]) -> dict[str, Run]:
             lease = result.lease
             run = None if turn.replay or result.error or result.cancelled else turn.registry.remembered(lease.uid)
             if run and holds(turn, run, lease):
-                remembered[lease.uid] = run
+                # What is remembered stays as it is until the turn has committed.
+                remembered[lease.uid] = remembered.get(lease.uid) or run.copy()
             else:
                 unknown.add(lease.uid)
     return (remembered | runs.by_uid(turn.connection, unknown, lock=True)) if unknown else remembered

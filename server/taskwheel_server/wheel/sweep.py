@@ -21,8 +21,6 @@ MAX_LINES = 10_000
 def sweep(turn: Turn) -> None:
     """Delete a slice of what is past retention and cancel a slice of a deleted task's pending runs."""
     horizon = turn.now - turn.settings.retention
-    for namespace in namespaces.names(turn.connection):
-        turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE
     found = runs.expired(turn.connection, horizon, SLICE)
     lines = list(accumulate(count for *_, count in found))
     # One run at least, whatever it has logged.
@@ -33,6 +31,9 @@ def sweep(turn: Turn) -> None:
     )
     runs.delete(turn.connection, [uid for uid, *_ in expired])
     _sweep_deleted_task(turn)
+    # Last, as in every turn: the row of the namespace orders the turns of all servers.
+    for namespace in namespaces.names(turn.connection):
+        turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE
 
 
 def _sweep_deleted_task(turn: Turn) -> None:

@@ -71,6 +71,8 @@ class Turn:
     # Tasks one of whose runs ended or whose limit changed: their held runs may go on.
     eased: set[str] = field(default_factory=set)
     unfinished: bool = False
+    # The row that a tick about one row deals with.
+    at_hand: str | None = None
     # Commands that have done a slice of what they are about, and are to go on in the next turn.
     again: list[Command] = field(default_factory=list)
     # A deleted task has more pending runs than one slice: the sweep is wanted now.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import due, namespaces, runs
+from taskwheel_server.db import namespaces, runs
 from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.uid import Minter
@@ -24,7 +24,7 @@ from taskwheel_server.wheel.enlist import enlist, withdraw
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
 from taskwheel_server.wheel.neighbours import Neighbours, check_held
 from taskwheel_server.wheel.outcome import Outcome
-from taskwheel_server.wheel.tick import TICKS, Stage, Tick
+from taskwheel_server.wheel.tick import TICKS, Stage, Tick, next_due
 from taskwheel_server.wheel.turn import Settings, Turn
 from taskwheel_server.workers import Registry
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 SWEEP_EVERY = MINUTE
 # After a failure that is nobody's command, so that a broken disk is not asked a thousand times a second.
 BACK_OFF = SECOND
-# How long to leave what is due to the server that has locked it, µs.
-CONTENDED = 20_000
 # A fenced write that fails this often in a row is no race.
 MAX_REPLAYS = 5
 
@@ -69,6 +67,8 @@ class Wheel:
         self._stopping = False
         self._crowd = 0
         self._again: list[Command] = []
+        # The one row that the turn that failed was about.
+        self._at_hand: str | None = None
         self._unfinished = False
         self._next_time: int | None = 0
         # When something stored is due, and the earliest instant to see to it: after a failure, not at once.
@@ -217,7 +217,9 @@ class Wheel:
     def _set_aside(self, tick: Tick) -> None:
         """Keep the one due row that fails alone from stopping the others."""
         # Should a turn about nothing fail as well, it is no row's fault.
-        if not (self._succeeds() and any(self._succeeds(remedy) for remedy in tick.remedies)):
+        uid = self._at_hand
+        remedies = [lambda turn, mend=remedy: mend(turn, uid) for remedy in tick.remedies] if uid else []
+        if not (self._succeeds() and any(self._succeeds(remedy) for remedy in remedies)):
             self._failing = True
             self._next_time = self._next_tick = self.clock.now() + BACK_OFF
 
@@ -236,7 +238,7 @@ class Wheel:
         self._deliver(Outcome(answers=[(command.ticket, error) for command in batch]))
 
     def _transact(self, batch: list[Command], stages: Sequence[Stage], *, replay: bool) -> None:
-        claims = None
+        claims = turn = None
         try:
             with self._store.write() as connection:
                 turn = Turn(
@@ -252,11 +254,12 @@ class Wheel:
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
-                turn.due = self._next_due(turn, stages)
+                turn.due = next_due(turn, stages, self._due)
                 record.record(turn)
                 self._neighbours.tell(turn)
         except BaseException:
             self._unsure = True
+            self._at_hand = turn.at_hand if turn else None
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
                 self._orphans += [
@@ -306,20 +309,6 @@ class Wheel:
         for kind, carry_out in _STAGES:
             if kind in by_type:
                 carry_out(turn, by_type[kind])
-
-    def _next_due(self, turn: Turn, stages: Sequence[Stage]) -> int | None:
-        """Return when the next tick is due, as far as this server knows.
-
-        Only a tick asks the store. The others know of what they have stored themselves; a wake too early is harmless.
-        """
-        if stages is not TICKS:
-            turn.look_at(self._due)
-            return turn.due
-        instant = due.next_time(turn.connection)
-        if instant is not None and instant <= turn.now and not turn.unfinished:
-            # Another server is at it.
-            return turn.now + CONTENDED
-        return instant
 
     def _sweep(self) -> None:
         try:

@@ -76,6 +76,11 @@ def transaction(connection: Connection) -> Iterator[int | None]:
         raise
 
 
+def wait_for_turns(connection: Connection) -> None:
+    """Wait until the writing transactions of other servers have ended; they begin no others before ours ends."""
+    _dialect(connection.dialect.name).wait_for_turns(connection.connection.driver_connection)
+
+
 def tell(connection: Connection, text: str) -> None:
     """Have all who listen told something when the transaction commits."""
     _dialect(connection.dialect.name).tell(connection.connection.driver_connection, text)

@@ -99,6 +99,10 @@ class Dialect(ABC):
         """Begin the writing transaction; return the database's instant (µs) if it has a clock of its own."""
 
     @abstractmethod
+    def wait_for_turns(self, driver: Any) -> None:
+        """Wait until the writing transactions of other servers have ended, and keep them from beginning others."""
+
+    @abstractmethod
     def tell(self, driver: Any, text: str) -> None:
         """Have all who listen told something when the transaction commits."""
 

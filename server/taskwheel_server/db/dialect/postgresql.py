@@ -56,10 +56,12 @@ _WRITER = (
 )
 _READER = ("jit = off", "statement_timeout = '30s'", "idle_in_transaction_session_timeout = '30s'")
 _CHANNEL = "taskwheel"
+# Of a writing transaction, held shared to its end.
+_TURNS = "x'7461736b77686566'::bigint"
 _NOTIFY = f"SELECT pg_notify('{_CHANNEL}', %b)".encode()
 _BEGIN_WRITING = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    f"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM pg_advisory_xact_lock_shared({_TURNS})",  # noqa: S608 - ours
 )
 _BEGIN_READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
 
@@ -127,6 +129,9 @@ class PostgreSQL(Dialect):
             _driver(connection).execute(b"DISCARD PLANS", prepare=False)
         [(instant,)] = _begin(connection).fetchall()
         return int(instant)
+
+    def wait_for_turns(self, driver: psycopg.Connection) -> None:
+        driver.execute(f"SELECT pg_advisory_xact_lock({_TURNS})".encode())
 
     def tell(self, driver: psycopg.Connection, text: str) -> None:
         driver.execute(_NOTIFY, [text])

@@ -71,6 +71,9 @@ class SQLite(Dialect):
     def begin(self, connection: Connection) -> None:
         cast("sqlite3.Connection", connection.connection.driver_connection).execute("BEGIN IMMEDIATE")
 
+    def wait_for_turns(self, driver: sqlite3.Connection) -> None:
+        """Do nothing: there is no other server."""
+
     def tell(self, driver: sqlite3.Connection, text: str) -> None:
         """Do nothing: there is no other server."""
 
