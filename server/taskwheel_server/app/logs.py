@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -24,3 +25,5 @@ def configure() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # A connection that broke is told of by us; the library's traceback would come between the lines.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
