@@ -46,6 +46,7 @@ INFO = details.ErrorInfo(reason="WHY", domain="taskwheel", metadata={"task": "ni
         (grpc.StatusCode.OUT_OF_RANGE, taskwheel.OutOfRange),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, taskwheel.ResourceExhausted),
         (grpc.StatusCode.UNAVAILABLE, taskwheel.Unavailable),
+        (grpc.StatusCode.CANCELLED, taskwheel.Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, taskwheel.DeadlineExceeded),
         (grpc.StatusCode.UNAUTHENTICATED, taskwheel.Unauthenticated),
         (grpc.StatusCode.PERMISSION_DENIED, taskwheel.PermissionDenied),

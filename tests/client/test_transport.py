@@ -59,6 +59,10 @@ def unavailable(context: grpc.ServicerContext) -> Any:
     context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
 
 
+def cut_short(context: grpc.ServicerContext) -> Any:
+    context.abort(grpc.StatusCode.CANCELLED, "")
+
+
 def lost(context: grpc.ServicerContext) -> Any:
     context.abort(grpc.StatusCode.INTERNAL, "lost")
 
@@ -68,7 +72,7 @@ def info(_: grpc.ServicerContext) -> Any:
 
 
 def test_a_call_that_finds_no_server_is_repeated(client, moody):
-    moody.moods = [unavailable, unavailable, unavailable, info]
+    moody.moods = [unavailable, cut_short, unavailable, info]
     assert client.server_info().version == "1"
 
 

@@ -43,7 +43,7 @@ _RETRY = {
     "initialBackoff": "0.05s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 # Streams are left out: they are taken up again where they ended, by `_follow` and by the worker. gRPC would repeat one
