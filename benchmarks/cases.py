@@ -304,7 +304,7 @@ def _touch_everything(target: str) -> None:
 def watch(bench: Bench) -> Iterator[Case]:
     """1,000 subscribers of all events: memory of each, and events delivered, a wave of 100 at a time."""
     waves, size = bench.amount(10), 100
-    request = WatchEventsRequest(after_sequence=0).SerializeToString()
+    request = WatchEventsRequest().SerializeToString()
     published = batch(size)
     answers: dict[str, Any] = {}
 
