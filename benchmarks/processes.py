@@ -18,7 +18,7 @@ from taskwheel.v1.admin_service_pb2 import GetServerInfoRequest
 from taskwheel.v1.admin_service_pb2_grpc import AdminServiceStub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 START_TIMEOUT = 60.0
@@ -65,16 +65,21 @@ class Listener(Process):
     def __init__(self, target: str, *arguments: str, **pipes: Any) -> None:
         self.target = target
         super().__init__(*arguments, **pipes)
-        host, _, port = target.rpartition(":")
-        limit = time.monotonic() + START_TIMEOUT
-        while True:
-            try:
-                socket.create_connection((host, int(port))).close()
-                return
-            except ConnectionRefusedError:
-                if not self.alive() or time.monotonic() > limit:
-                    raise RuntimeError(f"{' '.join(arguments)} does not listen") from None
-                time.sleep(0.002)
+        wait_for(target, self.alive, f"{' '.join(arguments)} does not listen")
+
+
+def wait_for(target: str, alive: Callable[[], bool], failure: str) -> None:
+    """Return when something listens on `target`; raise RuntimeError with `failure` when it is not `alive`, or late."""
+    host, _, port = target.rpartition(":")
+    limit = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            socket.create_connection((host, int(port))).close()
+            return
+        except ConnectionRefusedError:
+            if not alive() or time.monotonic() > limit:
+                raise RuntimeError(failure) from None
+            time.sleep(0.002)
 
 
 def free_target() -> str:

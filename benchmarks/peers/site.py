@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks.processes import START_TIMEOUT
+from benchmarks.processes import wait_for
 
 Command = Sequence[str | Path]
 
@@ -125,13 +123,5 @@ class Site:
         """
         service = self.child(command, **options)
         self._services.append(service)
-        host, _, port = target.rpartition(":")
-        limit = time.monotonic() + START_TIMEOUT
-        while True:
-            try:
-                socket.create_connection((host, int(port))).close()
-                return
-            except ConnectionRefusedError:
-                if service.popen.poll() is not None or time.monotonic() > limit:
-                    raise RuntimeError(f"did not start, see {self._log}: {service.command}") from None
-                time.sleep(0.01)
+        failure = f"did not start, see {self._log}: {service.command}"
+        wait_for(target, lambda: service.popen.poll() is None, failure)

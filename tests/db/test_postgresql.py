@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
 from taskwheel_server.db.dialect import dialect_of, fetch_value, stream
 from taskwheel_server.db.dialect.arrays import encoder, type_name
+from taskwheel_server.db.dialect.common import SharedDialect
 from taskwheel_server.db.dialect.types import string
 from taskwheel_server.db.hints import Hint
 from taskwheel_server.db.store import Store
@@ -85,6 +86,7 @@ def test_an_array_holds_what_was_put_in(driver: Any, kind: Any, values: st.Searc
 )
 def test_all_hosts_of_a_url_reach_the_driver(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     dialect, url = dialect_of(hosts)
+    assert isinstance(dialect, SharedDialect)
     tried = []
 
     def connect(*_: object, **arguments: Any) -> None:
@@ -236,6 +238,7 @@ def test_hints_are_heard_where_more_than_1024_files_are_open(database_url: str) 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(limits[1], 2048)), limits[1]))
     dialect, url = dialect_of(database_url)
+    assert isinstance(dialect, SharedDialect)
     with ExitStack() as stack:
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         interrupted, interrupt = os.pipe()

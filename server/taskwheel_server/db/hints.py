@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL
 
-    from taskwheel_server.db.dialect.common import Channel, Dialect
+    from taskwheel_server.db.dialect.common import Channel, SharedDialect
 
 # Bytes: PostgreSQL takes less than 8,000.
 MAX_BYTES = 7_800
@@ -91,7 +91,7 @@ class Hearing:
         receive: called on the thread with each hint of another server.
     """
 
-    def __init__(self, dialect: Dialect, url: URL, receive: Callable[[Hint], None]) -> None:
+    def __init__(self, dialect: SharedDialect, url: URL, receive: Callable[[Hint], None]) -> None:
         self._dialect = dialect
         self._url = url
         self._receive = receive

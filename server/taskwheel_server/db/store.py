@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskwheel_server.db import namespaces, schema
 from taskwheel_server.db.dialect import dialect_of, tell, transaction
+from taskwheel_server.db.dialect.common import SharedDialect
 from taskwheel_server.db.hints import Hearing, Hint
 from taskwheel_server.db.tables import SCHEMA_VERSION
 from taskwheel_server.errors import InvalidArgument, Unavailable
@@ -129,7 +130,7 @@ class Store:
 
     def listen(self, receive: Callable[[Hint], None]) -> None:
         """Hear from now on what other servers on the same database tell; `receive` is called on a thread of its own."""
-        if not self.exclusive:
+        if isinstance(self._dialect, SharedDialect):
             self._hearing = Hearing(self._dialect, self._direct_url, receive)
 
     @property

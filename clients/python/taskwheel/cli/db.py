@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import typer
 
+from taskwheel.cli.extra import server_installed
 from taskwheel.cli.serve import DatabaseUrl
 
 
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def status(*, database_url: DatabaseUrl = None) -> None:
     """Tell the version of the schema, and what this server knows; exit with 5 unless they are the same."""
-    with _server_installed():
+    with _told():
         from taskwheel_server.db.schema import stored_version
         from taskwheel_server.db.tables import SCHEMA_VERSION
 
@@ -30,7 +31,7 @@ def status(*, database_url: DatabaseUrl = None) -> None:
 
 def upgrade(*, database_url: DatabaseUrl = None) -> None:
     """Bring the schema up to date, as `taskwheel serve` does by itself."""
-    with _server_installed():
+    with _told():
         from taskwheel_server.clock import SystemClock
         from taskwheel_server.db.schema import stored_version
         from taskwheel_server.db.store import Store
@@ -55,15 +56,10 @@ def _url(database_url: str | None) -> str:
 
 
 @contextmanager
-def _server_installed() -> Iterator[None]:
+def _told() -> Iterator[None]:
     """Name the missing extra, and what is wrong with the database, in a line."""
-    try:
+    with server_installed():
         from taskwheel_server.errors import InvalidArgument, TaskwheelError
-    except ModuleNotFoundError as error:
-        typer.echo(
-            f"error: there is no {error.name}; install the extra `server`: pip install 'taskwheel[server]'", err=True
-        )
-        raise typer.Exit(2) from None
     try:
         yield
     except InvalidArgument as error:

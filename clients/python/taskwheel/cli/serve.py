@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from taskwheel.cli.extra import server_installed
 from taskwheel.cli.options import option
 
 
@@ -53,15 +54,10 @@ def serve(
     tls_client_ca: TlsClientCa = None,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
-    try:
+    with server_installed():
         from taskwheel_server.app.serve import serve as run_server
         from taskwheel_server.app.settings import Settings
         from taskwheel_server.errors import InvalidArgument
-    except ModuleNotFoundError as error:
-        typer.echo(
-            f"error: there is no {error.name}; install the extra `server`: pip install 'taskwheel[server]'", err=True
-        )
-        raise typer.Exit(2) from None
     try:
         settings = Settings.read(
             os.environ,

@@ -107,10 +107,6 @@ class Dialect(ABC):
         """Have all who listen told something when the transaction commits."""
 
     @abstractmethod
-    def listen(self, url: URL) -> AbstractContextManager[Channel]:
-        """Listen to what is told, on a connection of its own."""
-
-    @abstractmethod
     def interrupt(self, driver: Any) -> None:
         """Make the statement that another thread executes on the driver's connection fail, if there is one."""
 
@@ -141,3 +137,13 @@ class Dialect(ABC):
     @abstractmethod
     def delete(self, table: Table, keys: Columns) -> Batch:
         """Return the statement that deletes where `keys` match."""
+
+
+class SharedDialect(Dialect):
+    """A kind of database that any number of servers use at once, and through which they tell each other things."""
+
+    exclusive = False
+
+    @abstractmethod
+    def listen(self, url: URL) -> AbstractContextManager[Channel]:
+        """Listen to what is told, on a connection of its own."""

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from taskwheel_server.db.dialect import shapes
-from taskwheel_server.db.dialect.common import READERS, Batch, Columns, Dialect
+from taskwheel_server.db.dialect.common import READERS, Batch, Columns, SharedDialect
 from taskwheel_server.errors import InvalidArgument
 
 _DRIVER = "postgresql+psycopg"
@@ -89,11 +89,10 @@ class PostgreSQLChannel:
         self._connection.execute(_NOTIFY, [text])
 
 
-class PostgreSQL(Dialect):
+class PostgreSQL(SharedDialect):
     """A database of a server that may have others."""
 
     name = "postgresql"
-    exclusive = False
     # Read-only: what was the primary is a standby now.
     failures = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
     conflicts = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)

@@ -7,7 +7,6 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +14,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import URL
 
-from taskwheel_server.db.dialect.common import READERS, Batch, Channel, Closeable, Columns, Dialect
+from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Dialect
 from taskwheel_server.errors import FailedPrecondition, InvalidArgument
 
 # The one writer has no need of locks on rows.
@@ -76,9 +75,6 @@ class SQLite(Dialect):
 
     def tell(self, driver: sqlite3.Connection, text: str) -> None:
         """Do nothing: there is no other server."""
-
-    def listen(self, url: URL) -> AbstractContextManager[Channel]:
-        raise NotImplementedError
 
     def interrupt(self, driver: sqlite3.Connection) -> None:
         driver.interrupt()
