@@ -29,7 +29,7 @@ verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache --no-logo
 	$(PY) tools/source_rules.py
-	$(PY) tools/protos.py --check
+	$(PY) -m tools.protos --check
 	.venv/bin/buf lint
 
 fix: setup  ## what ruff can mend
@@ -43,7 +43,7 @@ bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with r
 	@$(PY) -m benchmarks.peers $(ARGS)
 
 protos: setup  ## the generated code anew
-	$(PY) tools/protos.py
+	$(PY) -m tools.protos
 
 lock: setup  ## requirements/*.lock anew; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) --group setup -o requirements/setup.lock

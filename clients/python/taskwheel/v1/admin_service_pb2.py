@@ -26,13 +26,14 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n taskwheel/v1/admin_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xec\x04\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1a\n\x08\x64\x61tabase\x18\x02 \x01(\tR\x08\x64\x61tabase\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12@\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\x12\x42\n\x06limits\x18\x06 \x01(\x0b\x32*.taskwheel.v1.GetServerInfoResponse.LimitsR\x06limits\x1a\x9e\x02\n\x06Limits\x12*\n\x11max_payload_bytes\x18\x01 \x01(\x03R\x0fmaxPayloadBytes\x12*\n\x11max_payload_depth\x18\x02 \x01(\x05R\x0fmaxPayloadDepth\x12*\n\x11max_message_bytes\x18\x03 \x01(\x03R\x0fmaxMessageBytes\x12$\n\x0emax_batch_size\x18\x04 \x01(\x05R\x0cmaxBatchSize\x12\x31\n\x15max_log_message_bytes\x18\x05 \x01(\x03R\x12maxLogMessageBytes\x12\x37\n\tretention\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\tretention2h\n\x0c\x41\x64minService\x12X\n\rGetServerInfo\x12\".taskwheel.v1.GetServerInfoRequest\x1a#.taskwheel.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n taskwheel/v1/admin_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xec\x04\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1a\n\x08\x64\x61tabase\x18\x02 \x01(\tR\x08\x64\x61tabase\x12;\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12@\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\x12\x42\n\x06limits\x18\x06 \x01(\x0b\x32*.taskwheel.v1.GetServerInfoResponse.LimitsR\x06limits\x1a\x9e\x02\n\x06Limits\x12*\n\x11max_payload_bytes\x18\x01 \x01(\x03R\x0fmaxPayloadBytes\x12*\n\x11max_payload_depth\x18\x02 \x01(\x05R\x0fmaxPayloadDepth\x12*\n\x11max_message_bytes\x18\x03 \x01(\x03R\x0fmaxMessageBytes\x12$\n\x0emax_batch_size\x18\x04 \x01(\x05R\x0cmaxBatchSize\x12\x31\n\x15max_log_message_bytes\x18\x05 \x01(\x03R\x12maxLogMessageBytes\x12\x37\n\tretention\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\tretention2h\n\x0c\x41\x64minService\x12X\n\rGetServerInfo\x12\".taskwheel.v1.GetServerInfoRequest\x1a#.taskwheel.v1.GetServerInfoResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_GETSERVERINFOREQUEST']._serialized_start=115
   _globals['_GETSERVERINFOREQUEST']._serialized_end=137
   _globals['_GETSERVERINFORESPONSE']._serialized_start=140

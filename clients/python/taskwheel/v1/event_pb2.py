@@ -27,15 +27,16 @@ from taskwheel.v1 import task_pb2 as taskwheel_dot_v1_dot_task__pb2
 from taskwheel.v1 import task_run_pb2 as taskwheel_dot_v1_dot_task__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18taskwheel/v1/event.proto\x12\x0ctaskwheel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17taskwheel/v1/task.proto\x1a\x1btaskwheel/v1/task_run.proto\"\xef\x02\n\x05\x45vent\x12\x1c\n\x08sequence\x18\x01 \x01(\x03\x42\x00R\x08sequence\x12\x12\n\x03uid\x18\x02 \x01(\tB\x00R\x03uid\x12\x14\n\x04type\x18\x03 \x01(\tB\x00R\x04type\x12\x30\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x04time\x12\x14\n\x04task\x18\x05 \x01(\tB\x00R\x04task\x12\x12\n\x03run\x18\x06 \x01(\tB\x00R\x03run\x12;\n\rtask_snapshot\x18\x07 \x01(\x0b\x32\x12.taskwheel.v1.TaskB\x00H\x00R\x0ctaskSnapshot\x12<\n\x0crun_snapshot\x18\x08 \x01(\x0b\x32\x15.taskwheel.v1.TaskRunB\x00H\x00R\x0brunSnapshot\x12=\n\x0btask_failed\x18\t \x01(\x0b\x32\x18.taskwheel.v1.TaskFailedB\x00H\x00R\ntaskFailedB\x08\n\x06\x64\x65tail\"u\n\nTaskFailed\x12\x10\n\x02id\x18\x01 \x01(\tB\x00R\x02id\x12%\n\rfunction_name\x18\x02 \x01(\tB\x00R\x0c\x66unctionName\x12.\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.taskwheel.v1.RunErrorB\x00R\x05\x65rrorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18taskwheel/v1/event.proto\x12\x0ctaskwheel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17taskwheel/v1/task.proto\x1a\x1btaskwheel/v1/task_run.proto\"\xdd\x02\n\x05\x45vent\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n\x04type\x18\x03 \x01(\tR\x04type\x12.\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x12\n\x04task\x18\x05 \x01(\tR\x04task\x12\x10\n\x03run\x18\x06 \x01(\tR\x03run\x12\x39\n\rtask_snapshot\x18\x07 \x01(\x0b\x32\x12.taskwheel.v1.TaskH\x00R\x0ctaskSnapshot\x12:\n\x0crun_snapshot\x18\x08 \x01(\x0b\x32\x15.taskwheel.v1.TaskRunH\x00R\x0brunSnapshot\x12;\n\x0btask_failed\x18\t \x01(\x0b\x32\x18.taskwheel.v1.TaskFailedH\x00R\ntaskFailedB\x08\n\x06\x64\x65tail\"o\n\nTaskFailed\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rfunction_name\x18\x02 \x01(\tR\x0c\x66unctionName\x12,\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.taskwheel.v1.RunErrorR\x05\x65rrorB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_EVENT']._serialized_start=130
-  _globals['_EVENT']._serialized_end=497
-  _globals['_TASKFAILED']._serialized_start=499
-  _globals['_TASKFAILED']._serialized_end=616
+  _globals['_EVENT']._serialized_end=479
+  _globals['_TASKFAILED']._serialized_start=481
+  _globals['_TASKFAILED']._serialized_end=592
 # @@protoc_insertion_point(module_scope)

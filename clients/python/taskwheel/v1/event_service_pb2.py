@@ -25,21 +25,22 @@ _sym_db = _symbol_database.Default()
 from taskwheel.v1 import event_pb2 as taskwheel_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n taskwheel/v1/event_service.proto\x12\x0ctaskwheel.v1\x1a\x18taskwheel/v1/event.proto\"\x89\x01\n\x12WatchEventsRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x18\n\x06\x66ilter\x18\x02 \x01(\tB\x00R\x06\x66ilter\x12,\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\x42\x00H\x00R\rafterSequence\x88\x01\x01\x42\x11\n\x0f_after_sequence\"^\n\x13WatchEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.EventR\x06\x65vents\x12\x1a\n\x08sequence\x18\x02 \x01(\x03R\x08sequence\"\xa4\x01\n\x11ListEventsRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x00R\x06\x66ilter\x12\x1b\n\x08order_by\x18\x05 \x01(\tB\x00R\x07orderBy\"\x88\x01\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize2\xb9\x01\n\x0c\x45ventService\x12V\n\x0bWatchEvents\x12 .taskwheel.v1.WatchEventsRequest\x1a!.taskwheel.v1.WatchEventsResponse\"\x00\x30\x01\x12Q\n\nListEvents\x12\x1f.taskwheel.v1.ListEventsRequest\x1a .taskwheel.v1.ListEventsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n taskwheel/v1/event_service.proto\x12\x0ctaskwheel.v1\x1a\x18taskwheel/v1/event.proto\"\x83\x01\n\x12WatchEventsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12*\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03H\x00R\rafterSequence\x88\x01\x01\x42\x11\n\x0f_after_sequence\"^\n\x13WatchEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.EventR\x06\x65vents\x12\x1a\n\x08sequence\x18\x02 \x01(\x03R\x08sequence\"\x9a\x01\n\x11ListEventsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x05 \x01(\tR\x07orderBy\"\x88\x01\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize2\xb5\x01\n\x0c\x45ventService\x12T\n\x0bWatchEvents\x12 .taskwheel.v1.WatchEventsRequest\x1a!.taskwheel.v1.WatchEventsResponse0\x01\x12O\n\nListEvents\x12\x1f.taskwheel.v1.ListEventsRequest\x1a .taskwheel.v1.ListEventsResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_WATCHEVENTSREQUEST']._serialized_start=77
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=214
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=216
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=310
-  _globals['_LISTEVENTSREQUEST']._serialized_start=313
-  _globals['_LISTEVENTSREQUEST']._serialized_end=477
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=480
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=616
-  _globals['_EVENTSERVICE']._serialized_start=619
-  _globals['_EVENTSERVICE']._serialized_end=804
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=208
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=210
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=304
+  _globals['_LISTEVENTSREQUEST']._serialized_start=307
+  _globals['_LISTEVENTSREQUEST']._serialized_end=461
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=464
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=600
+  _globals['_EVENTSERVICE']._serialized_start=603
+  _globals['_EVENTSERVICE']._serialized_end=784
 # @@protoc_insertion_point(module_scope)

@@ -26,17 +26,18 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctaskwheel/v1/log_entry.proto\x12\x0ctaskwheel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x03\n\x08LogEntry\x12\x1c\n\x08sequence\x18\x01 \x01(\x03\x42\x00R\x08sequence\x12\x12\n\x03run\x18\x02 \x01(\tB\x00R\x03run\x12\x30\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x04time\x12\x34\n\x05level\x18\x04 \x01(\x0e\x32\x1c.taskwheel.v1.LogEntry.LevelB\x00R\x05level\x12\x37\n\x06stream\x18\x05 \x01(\x0e\x32\x1d.taskwheel.v1.LogEntry.StreamB\x00R\x06stream\x12\x1a\n\x07message\x18\x06 \x01(\tB\x00R\x07message\x12\x31\n\x06\x66ields\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructB\x00R\x06\x66ields\"K\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x45\x42UG\x10\x01\x12\x08\n\x04INFO\x10\x02\x12\x0b\n\x07WARNING\x10\x03\x12\t\n\x05\x45RROR\x10\x04\"M\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x07\n\x03LOG\x10\x01\x12\n\n\x06STDOUT\x10\x02\x12\n\n\x06STDERR\x10\x03\x12\n\n\x06SYSTEM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctaskwheel/v1/log_entry.proto\x12\x0ctaskwheel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x03\n\x08LogEntry\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x10\n\x03run\x18\x02 \x01(\tR\x03run\x12.\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x32\n\x05level\x18\x04 \x01(\x0e\x32\x1c.taskwheel.v1.LogEntry.LevelR\x05level\x12\x35\n\x06stream\x18\x05 \x01(\x0e\x32\x1d.taskwheel.v1.LogEntry.StreamR\x06stream\x12\x18\n\x07message\x18\x06 \x01(\tR\x07message\x12/\n\x06\x66ields\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\x06\x66ields\"K\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x45\x42UG\x10\x01\x12\x08\n\x04INFO\x10\x02\x12\x0b\n\x07WARNING\x10\x03\x12\t\n\x05\x45RROR\x10\x04\"M\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x07\n\x03LOG\x10\x01\x12\n\n\x06STDOUT\x10\x02\x12\n\n\x06STDERR\x10\x03\x12\n\n\x06SYSTEM\x10\x04\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.log_entry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_LOGENTRY']._serialized_start=110
-  _globals['_LOGENTRY']._serialized_end=566
-  _globals['_LOGENTRY_LEVEL']._serialized_start=412
-  _globals['_LOGENTRY_LEVEL']._serialized_end=487
-  _globals['_LOGENTRY_STREAM']._serialized_start=489
-  _globals['_LOGENTRY_STREAM']._serialized_end=566
+  _globals['_LOGENTRY']._serialized_end=552
+  _globals['_LOGENTRY_LEVEL']._serialized_start=398
+  _globals['_LOGENTRY_LEVEL']._serialized_end=473
+  _globals['_LOGENTRY_STREAM']._serialized_start=475
+  _globals['_LOGENTRY_STREAM']._serialized_end=552
 # @@protoc_insertion_point(module_scope)

@@ -25,17 +25,18 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftaskwheel/v1/retry_policy.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\"\xa6\x03\n\x0bRetryPolicy\x12(\n\x0cmax_attempts\x18\x01 \x01(\x05\x42\x00H\x01R\x0bmaxAttempts\x88\x01\x01\x12S\n\x13\x65xponential_backoff\x18\x02 \x01(\x0b\x32 .taskwheel.v1.ExponentialBackoffH\x00R\x12\x65xponentialBackoff\x12>\n\x0c\x66ixed_delays\x18\x03 \x01(\x0b\x32\x19.taskwheel.v1.FixedDelaysH\x00R\x0b\x66ixedDelays\x12#\n\x0cjitter_ratio\x18\x04 \x01(\x01\x42\x00R\x0bjitterRatio\x12\x34\n\x15retryable_error_names\x18\x05 \x03(\tB\x00R\x13retryableErrorNames\x12;\n\x19non_retryable_error_names\x18\x06 \x03(\tB\x00R\x16nonRetryableErrorNames\x12$\n\rretry_on_lost\x18\x07 \x01(\x08\x42\x00R\x0bretryOnLostB\t\n\x07\x62\x61\x63koffB\x0f\n\r_max_attempts\"\xc6\x01\n\x12\x45xponentialBackoff\x12@\n\rinitial_delay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x0cinitialDelay\x12%\n\nmultiplier\x18\x02 \x01(\x01\x42\x00H\x00R\nmultiplier\x88\x01\x01\x12\x38\n\tmax_delay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x08maxDelayB\r\n\x0b_multiplier\"B\n\x0b\x46ixedDelays\x12\x33\n\x06\x64\x65lays\x18\x01 \x03(\x0b\x32\x19.google.protobuf.DurationB\x00R\x06\x64\x65laysb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftaskwheel/v1/retry_policy.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\"\x9c\x03\n\x0bRetryPolicy\x12&\n\x0cmax_attempts\x18\x01 \x01(\x05H\x01R\x0bmaxAttempts\x88\x01\x01\x12S\n\x13\x65xponential_backoff\x18\x02 \x01(\x0b\x32 .taskwheel.v1.ExponentialBackoffH\x00R\x12\x65xponentialBackoff\x12>\n\x0c\x66ixed_delays\x18\x03 \x01(\x0b\x32\x19.taskwheel.v1.FixedDelaysH\x00R\x0b\x66ixedDelays\x12!\n\x0cjitter_ratio\x18\x04 \x01(\x01R\x0bjitterRatio\x12\x32\n\x15retryable_error_names\x18\x05 \x03(\tR\x13retryableErrorNames\x12\x39\n\x19non_retryable_error_names\x18\x06 \x03(\tR\x16nonRetryableErrorNames\x12\"\n\rretry_on_lost\x18\x07 \x01(\x08R\x0bretryOnLostB\t\n\x07\x62\x61\x63koffB\x0f\n\r_max_attempts\"\xc0\x01\n\x12\x45xponentialBackoff\x12>\n\rinitial_delay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0cinitialDelay\x12#\n\nmultiplier\x18\x02 \x01(\x01H\x00R\nmultiplier\x88\x01\x01\x12\x36\n\tmax_delay\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08maxDelayB\r\n\x0b_multiplier\"@\n\x0b\x46ixedDelays\x12\x31\n\x06\x64\x65lays\x18\x01 \x03(\x0b\x32\x19.google.protobuf.DurationR\x06\x64\x65laysB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.retry_policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_RETRYPOLICY']._serialized_start=82
-  _globals['_RETRYPOLICY']._serialized_end=504
-  _globals['_EXPONENTIALBACKOFF']._serialized_start=507
-  _globals['_EXPONENTIALBACKOFF']._serialized_end=705
-  _globals['_FIXEDDELAYS']._serialized_start=707
-  _globals['_FIXEDDELAYS']._serialized_end=773
+  _globals['_RETRYPOLICY']._serialized_end=494
+  _globals['_EXPONENTIALBACKOFF']._serialized_start=497
+  _globals['_EXPONENTIALBACKOFF']._serialized_end=689
+  _globals['_FIXEDDELAYS']._serialized_start=691
+  _globals['_FIXEDDELAYS']._serialized_end=755
 # @@protoc_insertion_point(module_scope)

@@ -26,21 +26,22 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btaskwheel/v1/schedule.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x04\n\x08Schedule\x12\x16\n\x04\x63ron\x18\x01 \x01(\tB\x00H\x00R\x04\x63ron\x12\x39\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00H\x00R\x08interval\x12.\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00H\x00R\x02\x61t\x12\x1d\n\ttime_zone\x18\x04 \x01(\tB\x00R\x08timeZone\x12;\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\tstartTime\x12\x37\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x07\x65ndTime\x12\x33\n\x06jitter\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x06jitter\x12\x38\n\x07\x64st_gap\x18\x08 \x01(\x0e\x32\x1d.taskwheel.v1.Schedule.DstGapB\x00R\x06\x64stGap\x12\x44\n\x0b\x64st_overlap\x18\t \x01(\x0e\x32!.taskwheel.v1.Schedule.DstOverlapB\x00R\ndstOverlap\">\n\x06\x44stGap\x12\x17\n\x13\x44ST_GAP_UNSPECIFIED\x10\x00\x12\x11\n\rRUN_AFTER_GAP\x10\x01\x12\x08\n\x04SKIP\x10\x02\">\n\nDstOverlap\x12\x1b\n\x17\x44ST_OVERLAP_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRST\x10\x01\x12\x08\n\x04\x42OTH\x10\x02\x42\x08\n\x04spec\x12\x00\"\xfa\x01\n\rMisfirePolicy\x12\x36\n\x04mode\x18\x01 \x01(\x0e\x32 .taskwheel.v1.MisfirePolicy.ModeB\x00R\x04mode\x12\x42\n\x0e\x63\x61tchup_window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\rcatchupWindow\x12*\n\x10max_catchup_runs\x18\x03 \x01(\x05\x42\x00R\x0emaxCatchupRuns\"A\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08RUN_ONCE\x10\x01\x12\x0b\n\x07RUN_ALL\x10\x02\x12\x08\n\x04SKIP\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btaskwheel/v1/schedule.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x04\n\x08Schedule\x12\x14\n\x04\x63ron\x18\x01 \x01(\tH\x00R\x04\x63ron\x12\x37\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00R\x08interval\x12,\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00R\x02\x61t\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x39\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x31\n\x06jitter\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x06jitter\x12\x36\n\x07\x64st_gap\x18\x08 \x01(\x0e\x32\x1d.taskwheel.v1.Schedule.DstGapR\x06\x64stGap\x12\x42\n\x0b\x64st_overlap\x18\t \x01(\x0e\x32!.taskwheel.v1.Schedule.DstOverlapR\ndstOverlap\">\n\x06\x44stGap\x12\x17\n\x13\x44ST_GAP_UNSPECIFIED\x10\x00\x12\x11\n\rRUN_AFTER_GAP\x10\x01\x12\x08\n\x04SKIP\x10\x02\">\n\nDstOverlap\x12\x1b\n\x17\x44ST_OVERLAP_UNSPECIFIED\x10\x00\x12\t\n\x05\x46IRST\x10\x01\x12\x08\n\x04\x42OTH\x10\x02\x42\x06\n\x04spec\"\xf4\x01\n\rMisfirePolicy\x12\x34\n\x04mode\x18\x01 \x01(\x0e\x32 .taskwheel.v1.MisfirePolicy.ModeR\x04mode\x12@\n\x0e\x63\x61tchup_window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\rcatchupWindow\x12(\n\x10max_catchup_runs\x18\x03 \x01(\x05R\x0emaxCatchupRuns\"A\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08RUN_ONCE\x10\x01\x12\x0b\n\x07RUN_ALL\x10\x02\x12\x08\n\x04SKIP\x10\x03\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.schedule_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_SCHEDULE']._serialized_start=111
-  _globals['_SCHEDULE']._serialized_end=720
-  _globals['_SCHEDULE_DSTGAP']._serialized_start=584
-  _globals['_SCHEDULE_DSTGAP']._serialized_end=646
-  _globals['_SCHEDULE_DSTOVERLAP']._serialized_start=648
-  _globals['_SCHEDULE_DSTOVERLAP']._serialized_end=710
-  _globals['_MISFIREPOLICY']._serialized_start=723
-  _globals['_MISFIREPOLICY']._serialized_end=973
-  _globals['_MISFIREPOLICY_MODE']._serialized_start=908
-  _globals['_MISFIREPOLICY_MODE']._serialized_end=973
+  _globals['_SCHEDULE']._serialized_end=700
+  _globals['_SCHEDULE_DSTGAP']._serialized_start=566
+  _globals['_SCHEDULE_DSTGAP']._serialized_end=628
+  _globals['_SCHEDULE_DSTOVERLAP']._serialized_start=630
+  _globals['_SCHEDULE_DSTOVERLAP']._serialized_end=692
+  _globals['_MISFIREPOLICY']._serialized_start=703
+  _globals['_MISFIREPOLICY']._serialized_end=947
+  _globals['_MISFIREPOLICY_MODE']._serialized_start=882
+  _globals['_MISFIREPOLICY_MODE']._serialized_end=947
 # @@protoc_insertion_point(module_scope)

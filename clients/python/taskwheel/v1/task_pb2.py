@@ -29,27 +29,28 @@ from taskwheel.v1 import retry_policy_pb2 as taskwheel_dot_v1_dot_retry__policy_
 from taskwheel.v1 import schedule_pb2 as taskwheel_dot_v1_dot_schedule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17taskwheel/v1/task.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftaskwheel/v1/retry_policy.proto\x1a\x1btaskwheel/v1/schedule.proto\"\x8d\r\n\x04Task\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x12\n\x03uid\x18\x02 \x01(\tB\x00R\x03uid\x12#\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x00R\x0b\x64isplayName\x12\x34\n\x06worker\x18\x04 \x01(\x0b\x32\x1a.taskwheel.v1.WorkerTargetH\x00R\x06worker\x12\x36\n\tschedules\x18\x07 \x03(\x0b\x32\x16.taskwheel.v1.ScheduleB\x00R\tschedules\x12\x18\n\x06paused\x18\x08 \x01(\x08\x42\x00R\x06paused\x12\x33\n\x07payload\x18\t \x01(\x0b\x32\x17.google.protobuf.StructH\x01R\x07payload\x12\x1c\n\x08priority\x18\x0b \x01(\x05\x42\x00R\x08priority\x12\x14\n\x04tags\x18\x0c \x03(\tB\x00R\x04tags\x12\x38\n\x06labels\x18\r \x03(\x0b\x32\x1e.taskwheel.v1.Task.LabelsEntryB\x00R\x06labels\x12\x30\n\x05state\x18\x0e \x01(\x0e\x32\x18.taskwheel.v1.Task.StateB\x00R\x05state\x12@\n\rnext_run_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x0bnextRunTime\x12>\n\x0cretry_policy\x18\x10 \x01(\x0b\x32\x19.taskwheel.v1.RetryPolicyB\x00R\x0bretryPolicy\x12I\n\x0eoverlap_policy\x18\x11 \x01(\x0e\x32 .taskwheel.v1.Task.OverlapPolicyB\x00R\roverlapPolicy\x12\x44\n\x0emisfire_policy\x18\x12 \x01(\x0b\x32\x1b.taskwheel.v1.MisfirePolicyB\x00R\rmisfirePolicy\x12<\n\x0brun_timeout\x18\x13 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\nrunTimeout\x12\x42\n\x0estart_deadline\x18\x14 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\rstartDeadline\x12\x30\n\x13max_concurrent_runs\x18\x15 \x01(\x05\x42\x00R\x11maxConcurrentRuns\x12\"\n\x0b\x64\x65scription\x18\x16 \x01(\tB\x00R\x0b\x64\x65scription\x12\x14\n\x04\x65tag\x18\x17 \x01(\tB\x00R\x04\x65tag\x12\x30\n\x05pause\x18\x18 \x01(\x0b\x32\x18.taskwheel.v1.Task.PauseB\x00R\x05pause\x12@\n\rlast_run_time\x18\x19 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x0blastRunTime\x12\x1b\n\x08last_run\x18\x1a \x01(\tB\x00R\x07lastRun\x12\x33\n\x07\x63reator\x18\x1b \x01(\x0b\x32\x17.taskwheel.v1.PrincipalB\x00R\x07\x63reator\x12=\n\x0b\x63reate_time\x18\x1c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\ncreateTime\x12=\n\x0bupdate_time\x18\x1d \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\nupdateTime\x1a\x84\x01\n\x05Pause\x12\x18\n\x06reason\x18\x01 \x01(\tB\x00R\x06reason\x12/\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x17.taskwheel.v1.PrincipalB\x00R\x05\x61\x63tor\x12\x30\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x04time\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"6\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\n\n\x06PAUSED\x10\x02\"g\n\rOverlapPolicy\x12\x1e\n\x1aOVERLAP_POLICY_UNSPECIFIED\x10\x00\x12\t\n\x05\x41LLOW\x10\x01\x12\x08\n\x04SKIP\x10\x02\x12\r\n\tQUEUE_ONE\x10\x03\x12\x12\n\x0e\x43\x41NCEL_RUNNING\x10\x04:\x00\x42\x08\n\x06targetB\x07\n\x05inputJ\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07J\x04\x08\n\x10\x0bR\x04httpR\x04grpc\"*\n\x0cWorkerTarget\x12\x1a\n\x07handler\x18\x01 \x01(\tB\x00R\x07handler\"E\n\tPrincipal\x12\"\n\x0b\x61pplication\x18\x01 \x01(\tB\x00R\x0b\x61pplication\x12\x14\n\x04user\x18\x02 \x01(\tB\x00R\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17taskwheel/v1/task.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftaskwheel/v1/retry_policy.proto\x1a\x1btaskwheel/v1/schedule.proto\"\xd4\x0c\n\x04Task\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x34\n\x06worker\x18\x04 \x01(\x0b\x32\x1a.taskwheel.v1.WorkerTargetH\x00R\x06worker\x12\x34\n\tschedules\x18\x07 \x03(\x0b\x32\x16.taskwheel.v1.ScheduleR\tschedules\x12\x16\n\x06paused\x18\x08 \x01(\x08R\x06paused\x12\x33\n\x07payload\x18\t \x01(\x0b\x32\x17.google.protobuf.StructH\x01R\x07payload\x12\x1a\n\x08priority\x18\x0b \x01(\x05R\x08priority\x12\x12\n\x04tags\x18\x0c \x03(\tR\x04tags\x12\x36\n\x06labels\x18\r \x03(\x0b\x32\x1e.taskwheel.v1.Task.LabelsEntryR\x06labels\x12.\n\x05state\x18\x0e \x01(\x0e\x32\x18.taskwheel.v1.Task.StateR\x05state\x12>\n\rnext_run_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bnextRunTime\x12<\n\x0cretry_policy\x18\x10 \x01(\x0b\x32\x19.taskwheel.v1.RetryPolicyR\x0bretryPolicy\x12G\n\x0eoverlap_policy\x18\x11 \x01(\x0e\x32 .taskwheel.v1.Task.OverlapPolicyR\roverlapPolicy\x12\x42\n\x0emisfire_policy\x18\x12 \x01(\x0b\x32\x1b.taskwheel.v1.MisfirePolicyR\rmisfirePolicy\x12:\n\x0brun_timeout\x18\x13 \x01(\x0b\x32\x19.google.protobuf.DurationR\nrunTimeout\x12@\n\x0estart_deadline\x18\x14 \x01(\x0b\x32\x19.google.protobuf.DurationR\rstartDeadline\x12.\n\x13max_concurrent_runs\x18\x15 \x01(\x05R\x11maxConcurrentRuns\x12 \n\x0b\x64\x65scription\x18\x16 \x01(\tR\x0b\x64\x65scription\x12\x12\n\x04\x65tag\x18\x17 \x01(\tR\x04\x65tag\x12.\n\x05pause\x18\x18 \x01(\x0b\x32\x18.taskwheel.v1.Task.PauseR\x05pause\x12>\n\rlast_run_time\x18\x19 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastRunTime\x12\x19\n\x08last_run\x18\x1a \x01(\tR\x07lastRun\x12\x31\n\x07\x63reator\x18\x1b \x01(\x0b\x32\x17.taskwheel.v1.PrincipalR\x07\x63reator\x12;\n\x0b\x63reate_time\x18\x1c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x1d \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x1a~\n\x05Pause\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12-\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x17.taskwheel.v1.PrincipalR\x05\x61\x63tor\x12.\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"6\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\n\n\x06PAUSED\x10\x02\"g\n\rOverlapPolicy\x12\x1e\n\x1aOVERLAP_POLICY_UNSPECIFIED\x10\x00\x12\t\n\x05\x41LLOW\x10\x01\x12\x08\n\x04SKIP\x10\x02\x12\r\n\tQUEUE_ONE\x10\x03\x12\x12\n\x0e\x43\x41NCEL_RUNNING\x10\x04\x42\x08\n\x06targetB\x07\n\x05inputJ\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07J\x04\x08\n\x10\x0bR\x04httpR\x04grpc\"(\n\x0cWorkerTarget\x12\x18\n\x07handler\x18\x01 \x01(\tR\x07handler\"A\n\tPrincipal\x12 \n\x0b\x61pplication\x18\x01 \x01(\tR\x0b\x61pplication\x12\x12\n\x04user\x18\x02 \x01(\tR\x04userB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.task_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_TASK_LABELSENTRY']._loaded_options = None
   _globals['_TASK_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_TASK']._serialized_start=199
-  _globals['_TASK']._serialized_end=1876
-  _globals['_TASK_PAUSE']._serialized_start=1473
-  _globals['_TASK_PAUSE']._serialized_end=1605
-  _globals['_TASK_LABELSENTRY']._serialized_start=1607
-  _globals['_TASK_LABELSENTRY']._serialized_end=1664
-  _globals['_TASK_STATE']._serialized_start=1666
-  _globals['_TASK_STATE']._serialized_end=1720
-  _globals['_TASK_OVERLAPPOLICY']._serialized_start=1722
-  _globals['_TASK_OVERLAPPOLICY']._serialized_end=1825
-  _globals['_WORKERTARGET']._serialized_start=1878
-  _globals['_WORKERTARGET']._serialized_end=1920
-  _globals['_PRINCIPAL']._serialized_start=1922
-  _globals['_PRINCIPAL']._serialized_end=1991
+  _globals['_TASK']._serialized_end=1819
+  _globals['_TASK_PAUSE']._serialized_start=1424
+  _globals['_TASK_PAUSE']._serialized_end=1550
+  _globals['_TASK_LABELSENTRY']._serialized_start=1552
+  _globals['_TASK_LABELSENTRY']._serialized_end=1609
+  _globals['_TASK_STATE']._serialized_start=1611
+  _globals['_TASK_STATE']._serialized_end=1665
+  _globals['_TASK_OVERLAPPOLICY']._serialized_start=1667
+  _globals['_TASK_OVERLAPPOLICY']._serialized_end=1770
+  _globals['_WORKERTARGET']._serialized_start=1821
+  _globals['_WORKERTARGET']._serialized_end=1861
+  _globals['_PRINCIPAL']._serialized_start=1863
+  _globals['_PRINCIPAL']._serialized_end=1928
 # @@protoc_insertion_point(module_scope)

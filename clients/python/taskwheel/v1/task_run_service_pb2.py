@@ -27,29 +27,30 @@ from taskwheel.v1 import log_entry_pb2 as taskwheel_dot_v1_dot_log__entry__pb2
 from taskwheel.v1 import task_run_pb2 as taskwheel_dot_v1_dot_task__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#taskwheel/v1/task_run_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1ctaskwheel/v1/log_entry.proto\x1a\x1btaskwheel/v1/task_run.proto\"h\n\x11GetTaskRunRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x14\n\x04task\x18\x02 \x01(\tB\x00R\x04task\x12\'\n\x0e\x66ollow_retries\x18\x03 \x01(\x08\x42\x00R\rfollowRetries\"\x97\x02\n\x13ListTaskRunsRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x00R\x06\x66ilter\x12\x1b\n\x08order_by\x18\x05 \x01(\tB\x00R\x07orderBy\x12<\n\x04view\x18\x06 \x01(\x0e\x32&.taskwheel.v1.ListTaskRunsRequest.ViewB\x00R\x04view\"1\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x41SIC\x10\x01\x12\x08\n\x04\x46ULL\x10\x02\"\x91\x01\n\x14ListTaskRunsResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize\"k\n\x14\x43\x61ncelTaskRunRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x18\n\x06reason\x18\x02 \x01(\tB\x00R\x06reason\x12#\n\x0cpending_only\x18\x03 \x01(\x08\x42\x00R\x0bpendingOnly\"\x8a\x01\n\x12WaitTaskRunRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x35\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x07timeout\x12\'\n\x0e\x66ollow_retries\x18\x03 \x01(\x08\x42\x00R\rfollowRetries\"\xd9\x01\n\x18StreamTaskRunLogsRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\'\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x00R\rafterSequence\x12\x18\n\x06\x66ollow\x18\x03 \x01(\x08\x42\x00R\x06\x66ollow\x12\'\n\x0e\x66ollow_retries\x18\x04 \x01(\x08\x42\x00R\rfollowRetries\x12;\n\tmin_level\x18\x05 \x01(\x0e\x32\x1c.taskwheel.v1.LogEntry.LevelB\x00R\x08minLevel\"M\n\x19StreamTaskRunLogsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.taskwheel.v1.LogEntryR\x07\x65ntries2\xb3\x03\n\x0eTaskRunService\x12\x46\n\nGetTaskRun\x12\x1f.taskwheel.v1.GetTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\"\x00\x12W\n\x0cListTaskRuns\x12!.taskwheel.v1.ListTaskRunsRequest\x1a\".taskwheel.v1.ListTaskRunsResponse\"\x00\x12L\n\rCancelTaskRun\x12\".taskwheel.v1.CancelTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\"\x00\x12H\n\x0bWaitTaskRun\x12 .taskwheel.v1.WaitTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\"\x00\x12h\n\x11StreamTaskRunLogs\x12&.taskwheel.v1.StreamTaskRunLogsRequest\x1a\'.taskwheel.v1.StreamTaskRunLogsResponse\"\x00\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#taskwheel/v1/task_run_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1ctaskwheel/v1/log_entry.proto\x1a\x1btaskwheel/v1/task_run.proto\"b\n\x11GetTaskRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04task\x18\x02 \x01(\tR\x04task\x12%\n\x0e\x66ollow_retries\x18\x03 \x01(\x08R\rfollowRetries\"\x8b\x02\n\x13ListTaskRunsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x05 \x01(\tR\x07orderBy\x12:\n\x04view\x18\x06 \x01(\x0e\x32&.taskwheel.v1.ListTaskRunsRequest.ViewR\x04view\"1\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x41SIC\x10\x01\x12\x08\n\x04\x46ULL\x10\x02\"\x91\x01\n\x14ListTaskRunsResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize\"e\n\x14\x43\x61ncelTaskRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12!\n\x0cpending_only\x18\x03 \x01(\x08R\x0bpendingOnly\"\x84\x01\n\x12WaitTaskRunRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x33\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12%\n\x0e\x66ollow_retries\x18\x03 \x01(\x08R\rfollowRetries\"\xcf\x01\n\x18StreamTaskRunLogsRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03R\rafterSequence\x12\x16\n\x06\x66ollow\x18\x03 \x01(\x08R\x06\x66ollow\x12%\n\x0e\x66ollow_retries\x18\x04 \x01(\x08R\rfollowRetries\x12\x39\n\tmin_level\x18\x05 \x01(\x0e\x32\x1c.taskwheel.v1.LogEntry.LevelR\x08minLevel\"M\n\x19StreamTaskRunLogsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.taskwheel.v1.LogEntryR\x07\x65ntries2\xa9\x03\n\x0eTaskRunService\x12\x44\n\nGetTaskRun\x12\x1f.taskwheel.v1.GetTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\x12U\n\x0cListTaskRuns\x12!.taskwheel.v1.ListTaskRunsRequest\x1a\".taskwheel.v1.ListTaskRunsResponse\x12J\n\rCancelTaskRun\x12\".taskwheel.v1.CancelTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\x12\x46\n\x0bWaitTaskRun\x12 .taskwheel.v1.WaitTaskRunRequest\x1a\x15.taskwheel.v1.TaskRun\x12\x66\n\x11StreamTaskRunLogs\x12&.taskwheel.v1.StreamTaskRunLogsRequest\x1a\'.taskwheel.v1.StreamTaskRunLogsResponse0\x01\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.task_run_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_GETTASKRUNREQUEST']._serialized_start=144
-  _globals['_GETTASKRUNREQUEST']._serialized_end=248
-  _globals['_LISTTASKRUNSREQUEST']._serialized_start=251
-  _globals['_LISTTASKRUNSREQUEST']._serialized_end=530
-  _globals['_LISTTASKRUNSREQUEST_VIEW']._serialized_start=481
-  _globals['_LISTTASKRUNSREQUEST_VIEW']._serialized_end=530
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=533
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=678
-  _globals['_CANCELTASKRUNREQUEST']._serialized_start=680
-  _globals['_CANCELTASKRUNREQUEST']._serialized_end=787
-  _globals['_WAITTASKRUNREQUEST']._serialized_start=790
-  _globals['_WAITTASKRUNREQUEST']._serialized_end=928
-  _globals['_STREAMTASKRUNLOGSREQUEST']._serialized_start=931
-  _globals['_STREAMTASKRUNLOGSREQUEST']._serialized_end=1148
-  _globals['_STREAMTASKRUNLOGSRESPONSE']._serialized_start=1150
-  _globals['_STREAMTASKRUNLOGSRESPONSE']._serialized_end=1227
-  _globals['_TASKRUNSERVICE']._serialized_start=1230
-  _globals['_TASKRUNSERVICE']._serialized_end=1665
+  _globals['_GETTASKRUNREQUEST']._serialized_end=242
+  _globals['_LISTTASKRUNSREQUEST']._serialized_start=245
+  _globals['_LISTTASKRUNSREQUEST']._serialized_end=512
+  _globals['_LISTTASKRUNSREQUEST_VIEW']._serialized_start=463
+  _globals['_LISTTASKRUNSREQUEST_VIEW']._serialized_end=512
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=515
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=660
+  _globals['_CANCELTASKRUNREQUEST']._serialized_start=662
+  _globals['_CANCELTASKRUNREQUEST']._serialized_end=763
+  _globals['_WAITTASKRUNREQUEST']._serialized_start=766
+  _globals['_WAITTASKRUNREQUEST']._serialized_end=898
+  _globals['_STREAMTASKRUNLOGSREQUEST']._serialized_start=901
+  _globals['_STREAMTASKRUNLOGSREQUEST']._serialized_end=1108
+  _globals['_STREAMTASKRUNLOGSRESPONSE']._serialized_start=1110
+  _globals['_STREAMTASKRUNLOGSRESPONSE']._serialized_end=1187
+  _globals['_TASKRUNSERVICE']._serialized_start=1190
+  _globals['_TASKRUNSERVICE']._serialized_end=1615
 # @@protoc_insertion_point(module_scope)

@@ -31,53 +31,54 @@ from taskwheel.v1 import task_pb2 as taskwheel_dot_v1_dot_task__pb2
 from taskwheel.v1 import task_run_pb2 as taskwheel_dot_v1_dot_task__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftaskwheel/v1/task_service.proto\x12\x0ctaskwheel.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btaskwheel/v1/schedule.proto\x1a\x17taskwheel/v1/task.proto\x1a\x1btaskwheel/v1/task_run.proto\"\xba\x01\n\x11\x43reateTaskRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x19\n\x07task_id\x18\x02 \x01(\tB\x00R\x06taskId\x12(\n\x04task\x18\x03 \x01(\x0b\x32\x12.taskwheel.v1.TaskB\x00R\x04task\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x00R\trequestId\x12%\n\rvalidate_only\x18\x05 \x01(\x08\x42\x00R\x0cvalidateOnly\"&\n\x0eGetTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\xa3\x01\n\x10ListTasksRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\x00R\x08pageSize\x12\x1f\n\npage_token\x18\x03 \x01(\tB\x00R\tpageToken\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x00R\x06\x66ilter\x12\x1b\n\x08order_by\x18\x05 \x01(\tB\x00R\x07orderBy\"\x84\x01\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x12.taskwheel.v1.TaskR\x05tasks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize\"\xa3\x01\n\x11UpdateTaskRequest\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x12.taskwheel.v1.TaskB\x00R\x04task\x12=\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x00R\nupdateMask\x12%\n\rvalidate_only\x18\x03 \x01(\x08\x42\x00R\x0cvalidateOnly\"f\n\x11\x44\x65leteTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x14\n\x04\x65tag\x18\x02 \x01(\tB\x00R\x04\x65tag\x12%\n\rallow_missing\x18\x03 \x01(\x08\x42\x00R\x0c\x61llowMissing\"K\n\x11RenameTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12 \n\x0bnew_task_id\x18\x02 \x01(\tB\x00R\tnewTaskId\"B\n\x10PauseTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x18\n\x06reason\x18\x02 \x01(\tB\x00R\x06reason\")\n\x11ResumeTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\"\xba\x03\n\x0eRunTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12\x33\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00R\x07payload\x12!\n\x08priority\x18\x03 \x01(\x05\x42\x00H\x01R\x08priority\x88\x01\x01\x12\x41\n\rschedule_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x0cscheduleTime\x12\x14\n\x04tags\x18\x05 \x03(\tB\x00R\x04tags\x12\x42\n\x06labels\x18\x06 \x03(\x0b\x32(.taskwheel.v1.RunTaskRequest.LabelsEntryB\x00R\x06labels\x12\x1f\n\nrequest_id\x18\x07 \x01(\tB\x00R\trequestId\x12%\n\rvalidate_only\x18\x08 \x01(\x08\x42\x00R\x0cvalidateOnly\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05inputB\x0b\n\t_priorityJ\x04\x08\t\x10\n\"l\n\x14\x42\x61tchRunTasksRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12:\n\x08requests\x18\x02 \x03(\x0b\x32\x1c.taskwheel.v1.RunTaskRequestB\x00R\x08requests\"K\n\x15\x42\x61tchRunTasksResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns\"\xd8\x01\n\x16PreviewScheduleRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x16\n\x04task\x18\x02 \x01(\tB\x00H\x00R\x04task\x12\x34\n\x08schedule\x18\x03 \x01(\x0b\x32\x16.taskwheel.v1.ScheduleH\x00R\x08schedule\x12\x32\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x05\x61\x66ter\x12\x16\n\x05\x63ount\x18\x05 \x01(\x05\x42\x00R\x05\x63ountB\n\n\x06source\x12\x00\"e\n\x17PreviewScheduleResponse\x12(\n\x05slots\x18\x01 \x03(\x0b\x32\x12.taskwheel.v1.SlotR\x05slots\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\"\xa1\x01\n\x04Slot\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12(\n\x03\x64st\x18\x02 \x01(\x0e\x32\x16.taskwheel.v1.Slot.DstR\x03\x64st\"?\n\x03\x44st\x12\x13\n\x0f\x44ST_UNSPECIFIED\x10\x00\x12\x08\n\x04NONE\x10\x01\x12\x0b\n\x07SHIFTED\x10\x02\x12\x0c\n\x08REPEATED\x10\x03\"\x8d\x02\n\x13\x42\x61\x63kfillTaskRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x00R\x04name\x12;\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\tstartTime\x12\x37\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x00R\x07\x65ndTime\x12I\n\x0eoverlap_policy\x18\x04 \x01(\x0e\x32 .taskwheel.v1.Task.OverlapPolicyB\x00R\roverlapPolicy\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x00R\trequestId\"J\n\x14\x42\x61\x63kfillTaskResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns2\x95\x07\n\x0bTaskService\x12\x43\n\nCreateTask\x12\x1f.taskwheel.v1.CreateTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12=\n\x07GetTask\x12\x1c.taskwheel.v1.GetTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12N\n\tListTasks\x12\x1e.taskwheel.v1.ListTasksRequest\x1a\x1f.taskwheel.v1.ListTasksResponse\"\x00\x12\x43\n\nUpdateTask\x12\x1f.taskwheel.v1.UpdateTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12G\n\nDeleteTask\x12\x1f.taskwheel.v1.DeleteTaskRequest\x1a\x16.google.protobuf.Empty\"\x00\x12\x43\n\nRenameTask\x12\x1f.taskwheel.v1.RenameTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12\x41\n\tPauseTask\x12\x1e.taskwheel.v1.PauseTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12\x43\n\nResumeTask\x12\x1f.taskwheel.v1.ResumeTaskRequest\x1a\x12.taskwheel.v1.Task\"\x00\x12@\n\x07RunTask\x12\x1c.taskwheel.v1.RunTaskRequest\x1a\x15.taskwheel.v1.TaskRun\"\x00\x12Z\n\rBatchRunTasks\x12\".taskwheel.v1.BatchRunTasksRequest\x1a#.taskwheel.v1.BatchRunTasksResponse\"\x00\x12`\n\x0fPreviewSchedule\x12$.taskwheel.v1.PreviewScheduleRequest\x1a%.taskwheel.v1.PreviewScheduleResponse\"\x00\x12W\n\x0c\x42\x61\x63kfillTask\x12!.taskwheel.v1.BackfillTaskRequest\x1a\".taskwheel.v1.BackfillTaskResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftaskwheel/v1/task_service.proto\x12\x0ctaskwheel.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btaskwheel/v1/schedule.proto\x1a\x17taskwheel/v1/task.proto\x1a\x1btaskwheel/v1/task_run.proto\"\xb0\x01\n\x11\x43reateTaskRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x17\n\x07task_id\x18\x02 \x01(\tR\x06taskId\x12&\n\x04task\x18\x03 \x01(\x0b\x32\x12.taskwheel.v1.TaskR\x04task\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x05 \x01(\x08R\x0cvalidateOnly\"$\n\x0eGetTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x99\x01\n\x10ListTasksRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x05 \x01(\tR\x07orderBy\"\x84\x01\n\x11ListTasksResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x12.taskwheel.v1.TaskR\x05tasks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n\ntotal_size\x18\x03 \x01(\x05R\ttotalSize\"\x9d\x01\n\x11UpdateTaskRequest\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x12.taskwheel.v1.TaskR\x04task\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12#\n\rvalidate_only\x18\x03 \x01(\x08R\x0cvalidateOnly\"`\n\x11\x44\x65leteTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12#\n\rallow_missing\x18\x03 \x01(\x08R\x0c\x61llowMissing\"G\n\x11RenameTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n\x0bnew_task_id\x18\x02 \x01(\tR\tnewTaskId\">\n\x10PauseTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\"\'\n\x11ResumeTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xac\x03\n\x0eRunTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x33\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00R\x07payload\x12\x1f\n\x08priority\x18\x03 \x01(\x05H\x01R\x08priority\x88\x01\x01\x12?\n\rschedule_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cscheduleTime\x12\x12\n\x04tags\x18\x05 \x03(\tR\x04tags\x12@\n\x06labels\x18\x06 \x03(\x0b\x32(.taskwheel.v1.RunTaskRequest.LabelsEntryR\x06labels\x12\x1d\n\nrequest_id\x18\x07 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x08 \x01(\x08R\x0cvalidateOnly\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x07\n\x05inputB\x0b\n\t_priorityJ\x04\x08\t\x10\n\"h\n\x14\x42\x61tchRunTasksRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x38\n\x08requests\x18\x02 \x03(\x0b\x32\x1c.taskwheel.v1.RunTaskRequestR\x08requests\"K\n\x15\x42\x61tchRunTasksResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns\"\xce\x01\n\x16PreviewScheduleRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x14\n\x04task\x18\x02 \x01(\tH\x00R\x04task\x12\x34\n\x08schedule\x18\x03 \x01(\x0b\x32\x16.taskwheel.v1.ScheduleH\x00R\x08schedule\x12\x30\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x05\x61\x66ter\x12\x14\n\x05\x63ount\x18\x05 \x01(\x05R\x05\x63ountB\x08\n\x06source\"e\n\x17PreviewScheduleResponse\x12(\n\x05slots\x18\x01 \x03(\x0b\x32\x12.taskwheel.v1.SlotR\x05slots\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\"\xa1\x01\n\x04Slot\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12(\n\x03\x64st\x18\x02 \x01(\x0e\x32\x16.taskwheel.v1.Slot.DstR\x03\x64st\"?\n\x03\x44st\x12\x13\n\x0f\x44ST_UNSPECIFIED\x10\x00\x12\x08\n\x04NONE\x10\x01\x12\x0b\n\x07SHIFTED\x10\x02\x12\x0c\n\x08REPEATED\x10\x03\"\x83\x02\n\x13\x42\x61\x63kfillTaskRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12G\n\x0eoverlap_policy\x18\x04 \x01(\x0e\x32 .taskwheel.v1.Task.OverlapPolicyR\roverlapPolicy\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\"J\n\x14\x42\x61\x63kfillTaskResponse\x12\x32\n\ttask_runs\x18\x01 \x03(\x0b\x32\x15.taskwheel.v1.TaskRunR\x08taskRuns2\xfd\x06\n\x0bTaskService\x12\x41\n\nCreateTask\x12\x1f.taskwheel.v1.CreateTaskRequest\x1a\x12.taskwheel.v1.Task\x12;\n\x07GetTask\x12\x1c.taskwheel.v1.GetTaskRequest\x1a\x12.taskwheel.v1.Task\x12L\n\tListTasks\x12\x1e.taskwheel.v1.ListTasksRequest\x1a\x1f.taskwheel.v1.ListTasksResponse\x12\x41\n\nUpdateTask\x12\x1f.taskwheel.v1.UpdateTaskRequest\x1a\x12.taskwheel.v1.Task\x12\x45\n\nDeleteTask\x12\x1f.taskwheel.v1.DeleteTaskRequest\x1a\x16.google.protobuf.Empty\x12\x41\n\nRenameTask\x12\x1f.taskwheel.v1.RenameTaskRequest\x1a\x12.taskwheel.v1.Task\x12?\n\tPauseTask\x12\x1e.taskwheel.v1.PauseTaskRequest\x1a\x12.taskwheel.v1.Task\x12\x41\n\nResumeTask\x12\x1f.taskwheel.v1.ResumeTaskRequest\x1a\x12.taskwheel.v1.Task\x12>\n\x07RunTask\x12\x1c.taskwheel.v1.RunTaskRequest\x1a\x15.taskwheel.v1.TaskRun\x12X\n\rBatchRunTasks\x12\".taskwheel.v1.BatchRunTasksRequest\x1a#.taskwheel.v1.BatchRunTasksResponse\x12^\n\x0fPreviewSchedule\x12$.taskwheel.v1.PreviewScheduleRequest\x1a%.taskwheel.v1.PreviewScheduleResponse\x12U\n\x0c\x42\x61\x63kfillTask\x12!.taskwheel.v1.BackfillTaskRequest\x1a\".taskwheel.v1.BackfillTaskResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.task_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_RUNTASKREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_RUNTASKREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CREATETASKREQUEST']._serialized_start=259
-  _globals['_CREATETASKREQUEST']._serialized_end=445
-  _globals['_GETTASKREQUEST']._serialized_start=447
-  _globals['_GETTASKREQUEST']._serialized_end=485
-  _globals['_LISTTASKSREQUEST']._serialized_start=488
-  _globals['_LISTTASKSREQUEST']._serialized_end=651
-  _globals['_LISTTASKSRESPONSE']._serialized_start=654
-  _globals['_LISTTASKSRESPONSE']._serialized_end=786
-  _globals['_UPDATETASKREQUEST']._serialized_start=789
-  _globals['_UPDATETASKREQUEST']._serialized_end=952
-  _globals['_DELETETASKREQUEST']._serialized_start=954
-  _globals['_DELETETASKREQUEST']._serialized_end=1056
-  _globals['_RENAMETASKREQUEST']._serialized_start=1058
-  _globals['_RENAMETASKREQUEST']._serialized_end=1133
-  _globals['_PAUSETASKREQUEST']._serialized_start=1135
-  _globals['_PAUSETASKREQUEST']._serialized_end=1201
-  _globals['_RESUMETASKREQUEST']._serialized_start=1203
-  _globals['_RESUMETASKREQUEST']._serialized_end=1244
-  _globals['_RUNTASKREQUEST']._serialized_start=1247
-  _globals['_RUNTASKREQUEST']._serialized_end=1689
-  _globals['_RUNTASKREQUEST_LABELSENTRY']._serialized_start=1604
-  _globals['_RUNTASKREQUEST_LABELSENTRY']._serialized_end=1661
-  _globals['_BATCHRUNTASKSREQUEST']._serialized_start=1691
-  _globals['_BATCHRUNTASKSREQUEST']._serialized_end=1799
-  _globals['_BATCHRUNTASKSRESPONSE']._serialized_start=1801
-  _globals['_BATCHRUNTASKSRESPONSE']._serialized_end=1876
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1879
-  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=2095
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=2097
-  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=2198
-  _globals['_SLOT']._serialized_start=2201
-  _globals['_SLOT']._serialized_end=2362
-  _globals['_SLOT_DST']._serialized_start=2299
-  _globals['_SLOT_DST']._serialized_end=2362
-  _globals['_BACKFILLTASKREQUEST']._serialized_start=2365
-  _globals['_BACKFILLTASKREQUEST']._serialized_end=2634
-  _globals['_BACKFILLTASKRESPONSE']._serialized_start=2636
-  _globals['_BACKFILLTASKRESPONSE']._serialized_end=2710
-  _globals['_TASKSERVICE']._serialized_start=2713
-  _globals['_TASKSERVICE']._serialized_end=3630
+  _globals['_CREATETASKREQUEST']._serialized_end=435
+  _globals['_GETTASKREQUEST']._serialized_start=437
+  _globals['_GETTASKREQUEST']._serialized_end=473
+  _globals['_LISTTASKSREQUEST']._serialized_start=476
+  _globals['_LISTTASKSREQUEST']._serialized_end=629
+  _globals['_LISTTASKSRESPONSE']._serialized_start=632
+  _globals['_LISTTASKSRESPONSE']._serialized_end=764
+  _globals['_UPDATETASKREQUEST']._serialized_start=767
+  _globals['_UPDATETASKREQUEST']._serialized_end=924
+  _globals['_DELETETASKREQUEST']._serialized_start=926
+  _globals['_DELETETASKREQUEST']._serialized_end=1022
+  _globals['_RENAMETASKREQUEST']._serialized_start=1024
+  _globals['_RENAMETASKREQUEST']._serialized_end=1095
+  _globals['_PAUSETASKREQUEST']._serialized_start=1097
+  _globals['_PAUSETASKREQUEST']._serialized_end=1159
+  _globals['_RESUMETASKREQUEST']._serialized_start=1161
+  _globals['_RESUMETASKREQUEST']._serialized_end=1200
+  _globals['_RUNTASKREQUEST']._serialized_start=1203
+  _globals['_RUNTASKREQUEST']._serialized_end=1631
+  _globals['_RUNTASKREQUEST_LABELSENTRY']._serialized_start=1546
+  _globals['_RUNTASKREQUEST_LABELSENTRY']._serialized_end=1603
+  _globals['_BATCHRUNTASKSREQUEST']._serialized_start=1633
+  _globals['_BATCHRUNTASKSREQUEST']._serialized_end=1737
+  _globals['_BATCHRUNTASKSRESPONSE']._serialized_start=1739
+  _globals['_BATCHRUNTASKSRESPONSE']._serialized_end=1814
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_start=1817
+  _globals['_PREVIEWSCHEDULEREQUEST']._serialized_end=2023
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_start=2025
+  _globals['_PREVIEWSCHEDULERESPONSE']._serialized_end=2126
+  _globals['_SLOT']._serialized_start=2129
+  _globals['_SLOT']._serialized_end=2290
+  _globals['_SLOT_DST']._serialized_start=2227
+  _globals['_SLOT_DST']._serialized_end=2290
+  _globals['_BACKFILLTASKREQUEST']._serialized_start=2293
+  _globals['_BACKFILLTASKREQUEST']._serialized_end=2552
+  _globals['_BACKFILLTASKRESPONSE']._serialized_start=2554
+  _globals['_BACKFILLTASKRESPONSE']._serialized_end=2628
+  _globals['_TASKSERVICE']._serialized_start=2631
+  _globals['_TASKSERVICE']._serialized_end=3524
 # @@protoc_insertion_point(module_scope)

@@ -29,55 +29,56 @@ from taskwheel.v1 import log_entry_pb2 as taskwheel_dot_v1_dot_log__entry__pb2
 from taskwheel.v1 import task_run_pb2 as taskwheel_dot_v1_dot_task__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!taskwheel/v1/worker_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctaskwheel/v1/log_entry.proto\x1a\x1btaskwheel/v1/task_run.proto\"\xa4\x02\n\x0bWorkRequest\x12+\n\x05hello\x18\x01 \x01(\x0b\x32\x13.taskwheel.v1.HelloB\x00R\x05hello\x12\x33\n\x07results\x18\x02 \x03(\x0b\x32\x17.taskwheel.v1.RunResultB\x00R\x07results\x12\x35\n\x04logs\x18\x03 \x03(\x0b\x32\x1f.taskwheel.v1.AppendLogsRequestB\x00R\x04logs\x12\x31\n\x08renewals\x18\x04 \x03(\x0b\x32\x13.taskwheel.v1.LeaseB\x00R\x08renewals\x12\x31\n\x08releases\x18\x05 \x03(\x0b\x32\x13.taskwheel.v1.LeaseB\x00R\x08releases\x12\x16\n\x05\x64rain\x18\x06 \x01(\x08\x42\x00R\x05\x64rain\"\x90\x01\n\x05Hello\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x1d\n\tworker_id\x18\x02 \x01(\tB\x00R\x08workerId\x12\x1c\n\x08handlers\x18\x03 \x03(\tB\x00R\x08handlers\x12\x30\n\x13max_concurrent_runs\x18\x04 \x01(\x05\x42\x00R\x11maxConcurrentRuns\"\xa0\x02\n\x0cWorkResponse\x12/\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.taskwheel.v1.WelcomeR\x07welcome\x12:\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x18.taskwheel.v1.AssignmentR\x0b\x61ssignments\x12I\n\x10\x61\x63knowledgements\x18\x03 \x03(\x0b\x32\x1d.taskwheel.v1.AcknowledgementR\x10\x61\x63knowledgements\x12@\n\rcancellations\x18\x04 \x03(\x0b\x32\x1a.taskwheel.v1.CancellationR\rcancellations\x12\x16\n\x06goaway\x18\x05 \x01(\x08R\x06goaway\"K\n\x07Welcome\x12@\n\x0elease_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\"\x9e\x01\n\nAssignment\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x15.taskwheel.v1.TaskRunR\x03run\x12\x1f\n\x0blease_token\x18\x02 \x01(\tR\nleaseToken\x12\x46\n\x11lease_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\"\x90\x01\n\x05Lease\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12\x1a\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x00R\x07\x61ttempt\x12!\n\x0blease_token\x18\x03 \x01(\tB\x00R\nleaseToken\x12\x34\n\x08progress\x18\x04 \x01(\x0b\x32\x16.taskwheel.v1.ProgressB\x00R\x08progress\"\xef\x01\n\tRunResult\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12\x1a\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x00R\x07\x61ttempt\x12!\n\x0blease_token\x18\x03 \x01(\tB\x00R\nleaseToken\x12\x30\n\x06result\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x06result\x12.\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.taskwheel.v1.RunErrorH\x00R\x05\x65rror\x12 \n\tcancelled\x18\x06 \x01(\x08\x42\x00H\x00R\tcancelledB\x0b\n\x07outcome\x12\x00\"\xa3\x01\n\x0f\x41\x63knowledgement\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12<\n\x06status\x18\x02 \x01(\x0e\x32$.taskwheel.v1.Acknowledgement.StatusR\x06status\">\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"\xbf\x01\n\x0c\x43\x61ncellation\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32!.taskwheel.v1.Cancellation.ReasonR\x06reason\"F\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41NCEL_REQUESTED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"\xbb\x01\n\x14\x43laimTaskRunsRequest\x12\x18\n\x06parent\x18\x01 \x01(\tB\x00R\x06parent\x12\x1d\n\tworker_id\x18\x02 \x01(\tB\x00R\x08workerId\x12\x1c\n\x08handlers\x18\x03 \x03(\tB\x00R\x08handlers\x12\x1b\n\x08max_runs\x18\x04 \x01(\x05\x42\x00R\x07maxRuns\x12/\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x00R\x04wait\"S\n\x15\x43laimTaskRunsResponse\x12:\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x18.taskwheel.v1.AssignmentR\x0b\x61ssignments\"C\n\x12RenewLeasesRequest\x12-\n\x06leases\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.LeaseB\x00R\x06leases\"I\n\x13RenewLeasesResponse\x12\x32\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.taskwheel.v1.LeaseRenewalR\x06leases\"\x8f\x02\n\x0cLeaseRenewal\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12\x39\n\x06status\x18\x02 \x01(\x0e\x32!.taskwheel.v1.LeaseRenewal.StatusR\x06status\x12\x46\n\x11lease_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\x12)\n\x10\x63\x61ncel_requested\x18\x04 \x01(\x08R\x0f\x63\x61ncelRequested\"=\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07RENEWED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"N\n\x17\x43ompleteTaskRunsRequest\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\x17.taskwheel.v1.RunResultB\x00R\x07results\"e\n\x18\x43ompleteTaskRunsResponse\x12I\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32\x1d.taskwheel.v1.AcknowledgementR\x10\x61\x63knowledgements\"\x9a\x01\n\x11\x41ppendLogsRequest\x12\x12\n\x03run\x18\x01 \x01(\tB\x00R\x03run\x12\x1a\n\x07\x61ttempt\x18\x02 \x01(\x05\x42\x00R\x07\x61ttempt\x12!\n\x0blease_token\x18\x03 \x01(\tB\x00R\nleaseToken\x12\x32\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x16.taskwheel.v1.LogEntryB\x00R\x07\x65ntries\"\x14\n\x12\x41ppendLogsResponse2\xbc\x03\n\rWorkerService\x12\x41\n\x04Work\x12\x19.taskwheel.v1.WorkRequest\x1a\x1a.taskwheel.v1.WorkResponse(\x01\x30\x01\x12Z\n\rClaimTaskRuns\x12\".taskwheel.v1.ClaimTaskRunsRequest\x1a#.taskwheel.v1.ClaimTaskRunsResponse\"\x00\x12T\n\x0bRenewLeases\x12 .taskwheel.v1.RenewLeasesRequest\x1a!.taskwheel.v1.RenewLeasesResponse\"\x00\x12\x63\n\x10\x43ompleteTaskRuns\x12%.taskwheel.v1.CompleteTaskRunsRequest\x1a&.taskwheel.v1.CompleteTaskRunsResponse\"\x00\x12Q\n\nAppendLogs\x12\x1f.taskwheel.v1.AppendLogsRequest\x1a .taskwheel.v1.AppendLogsResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!taskwheel/v1/worker_service.proto\x12\x0ctaskwheel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ctaskwheel/v1/log_entry.proto\x1a\x1btaskwheel/v1/task_run.proto\"\x98\x02\n\x0bWorkRequest\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x13.taskwheel.v1.HelloR\x05hello\x12\x31\n\x07results\x18\x02 \x03(\x0b\x32\x17.taskwheel.v1.RunResultR\x07results\x12\x33\n\x04logs\x18\x03 \x03(\x0b\x32\x1f.taskwheel.v1.AppendLogsRequestR\x04logs\x12/\n\x08renewals\x18\x04 \x03(\x0b\x32\x13.taskwheel.v1.LeaseR\x08renewals\x12/\n\x08releases\x18\x05 \x03(\x0b\x32\x13.taskwheel.v1.LeaseR\x08releases\x12\x14\n\x05\x64rain\x18\x06 \x01(\x08R\x05\x64rain\"\x88\x01\n\x05Hello\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tworker_id\x18\x02 \x01(\tR\x08workerId\x12\x1a\n\x08handlers\x18\x03 \x03(\tR\x08handlers\x12.\n\x13max_concurrent_runs\x18\x04 \x01(\x05R\x11maxConcurrentRuns\"\xa0\x02\n\x0cWorkResponse\x12/\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.taskwheel.v1.WelcomeR\x07welcome\x12:\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x18.taskwheel.v1.AssignmentR\x0b\x61ssignments\x12I\n\x10\x61\x63knowledgements\x18\x03 \x03(\x0b\x32\x1d.taskwheel.v1.AcknowledgementR\x10\x61\x63knowledgements\x12@\n\rcancellations\x18\x04 \x03(\x0b\x32\x1a.taskwheel.v1.CancellationR\rcancellations\x12\x16\n\x06goaway\x18\x05 \x01(\x08R\x06goaway\"K\n\x07Welcome\x12@\n\x0elease_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\"\x9e\x01\n\nAssignment\x12\'\n\x03run\x18\x01 \x01(\x0b\x32\x15.taskwheel.v1.TaskRunR\x03run\x12\x1f\n\x0blease_token\x18\x02 \x01(\tR\nleaseToken\x12\x46\n\x11lease_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\"\x88\x01\n\x05Lease\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12\x1f\n\x0blease_token\x18\x03 \x01(\tR\nleaseToken\x12\x32\n\x08progress\x18\x04 \x01(\x0b\x32\x16.taskwheel.v1.ProgressR\x08progress\"\xe5\x01\n\tRunResult\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12\x1f\n\x0blease_token\x18\x03 \x01(\tR\nleaseToken\x12\x30\n\x06result\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00R\x06result\x12.\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.taskwheel.v1.RunErrorH\x00R\x05\x65rror\x12\x1e\n\tcancelled\x18\x06 \x01(\x08H\x00R\tcancelledB\t\n\x07outcome\"\xa1\x01\n\x0f\x41\x63knowledgement\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12<\n\x06status\x18\x02 \x01(\x0e\x32$.taskwheel.v1.Acknowledgement.StatusR\x06status\">\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"\xbd\x01\n\x0c\x43\x61ncellation\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12\x39\n\x06reason\x18\x03 \x01(\x0e\x32!.taskwheel.v1.Cancellation.ReasonR\x06reason\"F\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41NCEL_REQUESTED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"\xb1\x01\n\x14\x43laimTaskRunsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tworker_id\x18\x02 \x01(\tR\x08workerId\x12\x1a\n\x08handlers\x18\x03 \x03(\tR\x08handlers\x12\x19\n\x08max_runs\x18\x04 \x01(\x05R\x07maxRuns\x12-\n\x04wait\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x04wait\"S\n\x15\x43laimTaskRunsResponse\x12:\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x18.taskwheel.v1.AssignmentR\x0b\x61ssignments\"A\n\x12RenewLeasesRequest\x12+\n\x06leases\x18\x01 \x03(\x0b\x32\x13.taskwheel.v1.LeaseR\x06leases\"I\n\x13RenewLeasesResponse\x12\x32\n\x06leases\x18\x01 \x03(\x0b\x32\x1a.taskwheel.v1.LeaseRenewalR\x06leases\"\x8d\x02\n\x0cLeaseRenewal\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x39\n\x06status\x18\x02 \x01(\x0e\x32!.taskwheel.v1.LeaseRenewal.StatusR\x06status\x12\x46\n\x11lease_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\x12)\n\x10\x63\x61ncel_requested\x18\x04 \x01(\x08R\x0f\x63\x61ncelRequested\"=\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07RENEWED\x10\x01\x12\x0e\n\nLEASE_LOST\x10\x02\"L\n\x17\x43ompleteTaskRunsRequest\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32\x17.taskwheel.v1.RunResultR\x07results\"e\n\x18\x43ompleteTaskRunsResponse\x12I\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32\x1d.taskwheel.v1.AcknowledgementR\x10\x61\x63knowledgements\"\x92\x01\n\x11\x41ppendLogsRequest\x12\x10\n\x03run\x18\x01 \x01(\tR\x03run\x12\x18\n\x07\x61ttempt\x18\x02 \x01(\x05R\x07\x61ttempt\x12\x1f\n\x0blease_token\x18\x03 \x01(\tR\nleaseToken\x12\x30\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x16.taskwheel.v1.LogEntryR\x07\x65ntries\"\x14\n\x12\x41ppendLogsResponse2\xb4\x03\n\rWorkerService\x12\x41\n\x04Work\x12\x19.taskwheel.v1.WorkRequest\x1a\x1a.taskwheel.v1.WorkResponse(\x01\x30\x01\x12X\n\rClaimTaskRuns\x12\".taskwheel.v1.ClaimTaskRunsRequest\x1a#.taskwheel.v1.ClaimTaskRunsResponse\x12R\n\x0bRenewLeases\x12 .taskwheel.v1.RenewLeasesRequest\x1a!.taskwheel.v1.RenewLeasesResponse\x12\x61\n\x10\x43ompleteTaskRuns\x12%.taskwheel.v1.CompleteTaskRunsRequest\x1a&.taskwheel.v1.CompleteTaskRunsResponse\x12O\n\nAppendLogs\x12\x1f.taskwheel.v1.AppendLogsRequest\x1a .taskwheel.v1.AppendLogsResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'taskwheel.v1.worker_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_WORKREQUEST']._serialized_start=206
-  _globals['_WORKREQUEST']._serialized_end=498
-  _globals['_HELLO']._serialized_start=501
-  _globals['_HELLO']._serialized_end=645
-  _globals['_WORKRESPONSE']._serialized_start=648
-  _globals['_WORKRESPONSE']._serialized_end=936
-  _globals['_WELCOME']._serialized_start=938
-  _globals['_WELCOME']._serialized_end=1013
-  _globals['_ASSIGNMENT']._serialized_start=1016
-  _globals['_ASSIGNMENT']._serialized_end=1174
-  _globals['_LEASE']._serialized_start=1177
-  _globals['_LEASE']._serialized_end=1321
-  _globals['_RUNRESULT']._serialized_start=1324
-  _globals['_RUNRESULT']._serialized_end=1563
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=1566
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=1729
-  _globals['_ACKNOWLEDGEMENT_STATUS']._serialized_start=1667
-  _globals['_ACKNOWLEDGEMENT_STATUS']._serialized_end=1729
-  _globals['_CANCELLATION']._serialized_start=1732
-  _globals['_CANCELLATION']._serialized_end=1923
-  _globals['_CANCELLATION_REASON']._serialized_start=1853
-  _globals['_CANCELLATION_REASON']._serialized_end=1923
-  _globals['_CLAIMTASKRUNSREQUEST']._serialized_start=1926
-  _globals['_CLAIMTASKRUNSREQUEST']._serialized_end=2113
-  _globals['_CLAIMTASKRUNSRESPONSE']._serialized_start=2115
-  _globals['_CLAIMTASKRUNSRESPONSE']._serialized_end=2198
-  _globals['_RENEWLEASESREQUEST']._serialized_start=2200
-  _globals['_RENEWLEASESREQUEST']._serialized_end=2267
-  _globals['_RENEWLEASESRESPONSE']._serialized_start=2269
-  _globals['_RENEWLEASESRESPONSE']._serialized_end=2342
-  _globals['_LEASERENEWAL']._serialized_start=2345
-  _globals['_LEASERENEWAL']._serialized_end=2616
-  _globals['_LEASERENEWAL_STATUS']._serialized_start=2555
-  _globals['_LEASERENEWAL_STATUS']._serialized_end=2616
-  _globals['_COMPLETETASKRUNSREQUEST']._serialized_start=2618
-  _globals['_COMPLETETASKRUNSREQUEST']._serialized_end=2696
-  _globals['_COMPLETETASKRUNSRESPONSE']._serialized_start=2698
-  _globals['_COMPLETETASKRUNSRESPONSE']._serialized_end=2799
-  _globals['_APPENDLOGSREQUEST']._serialized_start=2802
-  _globals['_APPENDLOGSREQUEST']._serialized_end=2956
-  _globals['_APPENDLOGSRESPONSE']._serialized_start=2958
-  _globals['_APPENDLOGSRESPONSE']._serialized_end=2978
-  _globals['_WORKERSERVICE']._serialized_start=2981
-  _globals['_WORKERSERVICE']._serialized_end=3425
+  _globals['_WORKREQUEST']._serialized_end=486
+  _globals['_HELLO']._serialized_start=489
+  _globals['_HELLO']._serialized_end=625
+  _globals['_WORKRESPONSE']._serialized_start=628
+  _globals['_WORKRESPONSE']._serialized_end=916
+  _globals['_WELCOME']._serialized_start=918
+  _globals['_WELCOME']._serialized_end=993
+  _globals['_ASSIGNMENT']._serialized_start=996
+  _globals['_ASSIGNMENT']._serialized_end=1154
+  _globals['_LEASE']._serialized_start=1157
+  _globals['_LEASE']._serialized_end=1293
+  _globals['_RUNRESULT']._serialized_start=1296
+  _globals['_RUNRESULT']._serialized_end=1525
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=1528
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=1689
+  _globals['_ACKNOWLEDGEMENT_STATUS']._serialized_start=1627
+  _globals['_ACKNOWLEDGEMENT_STATUS']._serialized_end=1689
+  _globals['_CANCELLATION']._serialized_start=1692
+  _globals['_CANCELLATION']._serialized_end=1881
+  _globals['_CANCELLATION_REASON']._serialized_start=1811
+  _globals['_CANCELLATION_REASON']._serialized_end=1881
+  _globals['_CLAIMTASKRUNSREQUEST']._serialized_start=1884
+  _globals['_CLAIMTASKRUNSREQUEST']._serialized_end=2061
+  _globals['_CLAIMTASKRUNSRESPONSE']._serialized_start=2063
+  _globals['_CLAIMTASKRUNSRESPONSE']._serialized_end=2146
+  _globals['_RENEWLEASESREQUEST']._serialized_start=2148
+  _globals['_RENEWLEASESREQUEST']._serialized_end=2213
+  _globals['_RENEWLEASESRESPONSE']._serialized_start=2215
+  _globals['_RENEWLEASESRESPONSE']._serialized_end=2288
+  _globals['_LEASERENEWAL']._serialized_start=2291
+  _globals['_LEASERENEWAL']._serialized_end=2560
+  _globals['_LEASERENEWAL_STATUS']._serialized_start=2499
+  _globals['_LEASERENEWAL_STATUS']._serialized_end=2560
+  _globals['_COMPLETETASKRUNSREQUEST']._serialized_start=2562
+  _globals['_COMPLETETASKRUNSREQUEST']._serialized_end=2638
+  _globals['_COMPLETETASKRUNSRESPONSE']._serialized_start=2640
+  _globals['_COMPLETETASKRUNSRESPONSE']._serialized_end=2741
+  _globals['_APPENDLOGSREQUEST']._serialized_start=2744
+  _globals['_APPENDLOGSREQUEST']._serialized_end=2890
+  _globals['_APPENDLOGSRESPONSE']._serialized_start=2892
+  _globals['_APPENDLOGSRESPONSE']._serialized_end=2912
+  _globals['_WORKERSERVICE']._serialized_start=2915
+  _globals['_WORKERSERVICE']._serialized_end=3351
 # @@protoc_insertion_point(module_scope)
