@@ -1,11 +1,12 @@
 # Everything runs from .venv; each command sets up what it needs first, and at no cost when that is done.
 PY := .venv/bin/python
 ARGS ?=
+RELEASED := protos/released.binpb
 
-.PHONY: help setup run test test-faults test-ha verify fix bench bench-peers protos lock
+.PHONY: help setup run test test-faults test-ha verify fix bench bench-peers protos release-protos lock
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 16
 
 setup:  ## .venv from requirements/dev.lock, with this checkout in it
 	@sh tools/setup.sh dev
@@ -23,7 +24,7 @@ test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
 test-ha: setup  ## tests on PostgreSQL under Patroni, whose leader is killed, and behind PgBouncer; installs them if root
 	@sh tools/ha.sh $(ARGS)
 
-verify: setup  ## lint, types, import law, generated code = contract
+verify: setup  ## lint, types, import law, generated code = contract, which breaks nothing that was released
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -31,6 +32,7 @@ verify: setup  ## lint, types, import law, generated code = contract
 	$(PY) tools/source_rules.py
 	$(PY) -m tools.protos --check
 	.venv/bin/buf lint
+	.venv/bin/buf breaking protos --against $(RELEASED)
 
 fix: setup  ## what ruff can mend
 	$(PY) -m ruff check --fix .
@@ -44,6 +46,9 @@ bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with r
 
 protos: setup  ## the generated code anew
 	$(PY) -m tools.protos
+
+release-protos: setup  ## the contract as it is becomes the one that verify lets nobody break: part of each release
+	.venv/bin/buf build protos --exclude-source-info -o $(RELEASED)
 
 lock: setup  ## requirements/*.lock anew; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) --group setup -o requirements/setup.lock

@@ -1,5 +1,6 @@
 """The contract: its rules as protovalidate reads them, and the stubs that are generated from it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -228,3 +229,28 @@ def test_every_rpc_of_the_design_is_declared_and_no_other():
         "WorkerService": "Work ClaimTaskRuns RenewLeases CompleteTaskRuns AppendLogs",
         "AdminService": "GetServerInfo",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "told"),
+    [
+        ("task.proto", "message WorkerTarget {", "message WorkerTarget { string new = 99;", ""),
+        ("task.proto", "string etag = 23", "string etag = 98", '"23" with name "etag"'),
+        ("task.proto", "string etag = 23", "bytes etag = 23", 'from "string" to "bytes"'),
+        ("task.proto", "PAUSED = 2;", "HALTED = 2;", 'from "PAUSED" to "HALTED"'),
+        ("event_service.proto", "rpc ListEvents(", "rpc FindEvents(", 'RPC "ListEvents"'),
+    ],
+    ids=["a new field", "another number", "another type", "another name of a value", "a missing method"],
+)
+def test_a_change_that_breaks_callers_of_the_last_release_is_told(tmp_path, file, before, after, told):
+    for name in ("protos", "third_party"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "buf.yaml", tmp_path)
+    changed = tmp_path / "protos/taskwheel/v1" / file
+    assert before in changed.read_text()
+    changed.write_text(changed.read_text().replace(before, after))
+    released = str(ROOT / "protos/released.binpb")
+    command = [str(Path(sys.executable).with_name("buf")), "breaking", "protos", "--against", released]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert bool(ended.returncode) == bool(told), ended.stdout + ended.stderr
+    assert told in ended.stdout
