@@ -3,7 +3,7 @@ PY := .venv/bin/python
 ARGS ?=
 RELEASED := protos/released.binpb
 
-.PHONY: help setup run test test-faults test-ha verify fix bench bench-peers protos release-protos lock
+.PHONY: help setup run test test-faults test-ha test-clients verify fix bench bench-peers protos release-protos lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 16
@@ -20,6 +20,9 @@ test: setup  ## all tests; ARGS goes to pytest
 
 test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
 	@TASKWHEEL_TEST_FAULTS=full $(PY) -m pytest tests/faults $(ARGS)
+
+test-clients: setup  ## every language through one table of behaviours, as a matrix; ARGS="--only go" and more
+	@$(PY) -m tests.conformance $(ARGS)
 
 test-ha: setup  ## tests on PostgreSQL under Patroni, whose leader is killed, and behind PgBouncer; installs them if root
 	@sh tools/ha.sh $(ARGS)

@@ -1,0 +1,62 @@
+"""The matrix: behaviours down, languages across."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tests.conformance.languages import Language
+from tests.conformance.runner import Cell
+from tests.conformance.table import Behaviour
+
+
+class Matrix:
+    """The cells of one run.
+
+    Args:
+        rows: the behaviours.
+        languages: the columns.
+    """
+
+    def __init__(self, rows: Sequence[Behaviour], languages: Sequence[Language]) -> None:
+        self._rows = rows
+        self._languages = languages
+        self._cells: dict[tuple[str, str], Cell] = {}
+        self._skipped: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+
+    def add(self, language: Language, row: Behaviour, cell: Cell) -> None:
+        """Tell how a language fared with a behaviour."""
+        self._cells[language.name, row.name] = cell
+
+    def skip(self, language: Language, why: str) -> None:
+        """Tell that a whole language cannot be run here."""
+        self._skipped[language.name] = why
+
+    def fail(self, language: Language, why: str) -> None:
+        """Tell that a language could not be built, or failed its own tests."""
+        self._failed[language.name] = why
+
+    def status(self, *, strict: bool) -> int:
+        """The exit status: 1 when anything failed, or when anything was skipped and that must not be."""
+        failed = self._failed or any(cell.verdict == "FAIL" for cell in self._cells.values())
+        return int(bool(failed or (strict and self._skipped)))
+
+    def __str__(self) -> str:
+        width = max((len(row.name) for row in self._rows), default=0)
+        names = [language.name for language in self._languages]
+        lines = [" " * width + "".join(f"{name:>8}" for name in names)]
+        for row in self._rows:
+            cells = (self._cells.get((name, row.name), Cell("–")).verdict for name in names)
+            lines.append(f"{row.name:{width}}" + "".join(f"{verdict:>8}" for verdict in cells))
+        for name in names:
+            counted = Counter(cell.verdict for (column, _), cell in self._cells.items() if column == name)
+            told = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+            lines.append(f"{name}: {self._skip(name) or self._failed.get(name) or told}")
+        notes = [
+            f"  {column}: {row}: {cell.why}" for (column, row), cell in self._cells.items() if cell.verdict == "n/a"
+        ]
+        return "\n".join([*lines, *(["does not apply:", *notes] if notes else [])])
+
+    def _skip(self, name: str) -> str:
+        return f"SKIPPED: {self._skipped[name]}" if name in self._skipped else ""
