@@ -27,14 +27,14 @@ test-clients: setup  ## every language through one table of behaviours, as a mat
 test-ha: setup  ## tests on PostgreSQL under Patroni, whose leader is killed, and behind PgBouncer; installs them if root
 	@sh tools/ha.sh $(ARGS)
 
-verify: setup  ## lint, types, import law, generated code = contract, which breaks nothing that was released
+verify: setup  ## lint, types, import law, generated code and reference = contract, which breaks nothing that was released
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache --no-logo
 	$(PY) tools/source_rules.py
-	$(PY) -m tools.protos --check
 	.venv/bin/buf lint
+	$(PY) -m tools.protos --check
 	.venv/bin/buf breaking protos --against $(RELEASED)
 
 fix: setup  ## what ruff can mend
@@ -47,7 +47,7 @@ bench: setup  ## the benchmarks, a line a figure
 bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with ratios
 	@$(PY) -m benchmarks.peers $(ARGS)
 
-protos: setup  ## the generated code anew
+protos: setup  ## the generated code and reference anew
 	$(PY) -m tools.protos
 
 release-protos: setup  ## the contract as it is becomes the one that verify lets nobody break: part of each release

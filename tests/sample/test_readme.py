@@ -20,6 +20,9 @@ from taskwheel.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("protos/*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/README.md")]
+)
 ADDRESS = "127.0.0.1:7420"
 COMMAND = [sys.executable, "-m", "taskwheel.cli"]
 
@@ -202,10 +205,17 @@ def test_every_command_of_the_table_is_there():
         assert set(re.findall(r"`(\w+)`", table[group])) == set(commands.commands[group].commands)  # type: ignore[attr-defined]
 
 
-def test_every_link_leads_to_a_file():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are linked by."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+        assert not anchor or anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
 def test_every_reason_of_the_page_on_errors_is_given_by_the_server():

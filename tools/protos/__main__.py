@@ -1,4 +1,4 @@
-"""Generate everything that is made from protos/, for every language.
+"""Generate everything that is made from protos/, for every language, and the reference.
 
     python -m tools.protos            write it
     python -m tools.protos --check    fail if what is committed differs
@@ -8,10 +8,22 @@ imported those would clash with any other copy of them in its process ("duplicat
 """
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from tools.protos.contract import ROOT
-from tools.protos.stubs import GENERATED
+from tools.protos import reference, stubs
+from tools.protos.contract import ROOT, Files
 from tools.toolchains import MissingToolchain, skipping_fails
+
+# By the folder, of which all files that the pattern names are generated.
+GENERATED: dict[tuple[Path, str], Callable[[], Files]] = {
+    (Path("clients/python/taskwheel/v1"), "*.py*"): stubs.python,
+    (Path("server/taskwheel_server/rpc"), "*.binpb"): stubs.descriptors,
+    (Path("clients/go/taskwheel/v1"), "*"): stubs.go,
+    (Path("clients/node/src/gen/taskwheel/v1"), "*"): stubs.typescript,
+    (Path("clients/java/src/main/proto/taskwheel/v1"), "*"): stubs.java,
+    (Path("docs/api"), "*"): reference.pages,
+}
 
 
 def main() -> int:

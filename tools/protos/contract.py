@@ -8,6 +8,8 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 from google.protobuf.message import Message
 
+Files = dict[str, bytes]
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "taskwheel.v1"
 OPAQUE = (".google.protobuf.Struct", ".google.protobuf.Value")

@@ -3,13 +3,12 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools.protos import contract
+from tools.protos.contract import Files
 from tools.toolchains import go_tool, npm_tool
-
-Files = dict[str, bytes]
 
 # The module path of the Go client until it is published; see its README.
 GO_PACKAGE = "example.com/taskwheel/go/taskwheel/v1;taskwheelv1"
@@ -94,13 +93,3 @@ def descriptors() -> Files:
         if file.package == contract.PACKAGE:
             contract.hide_payloads(list(file.message_type))
     return {"taskwheel.binpb": files.SerializeToString(deterministic=True)}
-
-
-# By the folder, of which all files that the pattern names are generated.
-GENERATED: dict[tuple[Path, str], Callable[[], Files]] = {
-    (Path("clients/python/taskwheel/v1"), "*.py*"): python,
-    (Path("server/taskwheel_server/rpc"), "*.binpb"): descriptors,
-    (Path("clients/go/taskwheel/v1"), "*"): go,
-    (Path("clients/node/src/gen/taskwheel/v1"), "*"): typescript,
-    (Path("clients/java/src/main/proto/taskwheel/v1"), "*"): java,
-}
