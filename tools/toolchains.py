@@ -3,9 +3,12 @@
 A machine without the toolchain does without: what needs it is skipped, in words. With CI=true that is a failure.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +24,15 @@ def skipping_fails() -> bool:
     return os.environ.get("CI") == "true"
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes from installing at the same time."""
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def go_tool(package: str, version: str) -> Path:
     """Return the program that Go's tool makes of a package, after installing it if need be.
 
@@ -30,10 +42,11 @@ def go_tool(package: str, version: str) -> Path:
     """
     name = package.rsplit("/", 1)[-1]
     folder = FOLDER / f"{name}@{version}"
-    if not (folder / name).exists():
-        _require("go")
-        environment = os.environ | {"GOBIN": str(folder)}
-        subprocess.run(["go", "install", f"{package}@{version}"], cwd=ROOT, env=environment, check=True)
+    with _alone():
+        if not (folder / name).exists():
+            _require("go")
+            environment = os.environ | {"GOBIN": str(folder)}
+            subprocess.run(["go", "install", f"{package}@{version}"], cwd=ROOT, env=environment, check=True)
     return folder / name
 
 
@@ -48,9 +61,10 @@ def npm_tool(package: str, version: str) -> Path:
     name = package.rsplit("/", 1)[-1]
     folder = FOLDER / f"{name}@{version}"
     program = folder / "node_modules" / ".bin" / name
-    if not program.exists():
-        quiet = ["--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(["npm", "install", "--prefix", folder, *quiet, f"{package}@{version}"], cwd=ROOT, check=True)
+    with _alone():
+        if not program.exists():
+            quiet = ["--no-save", "--no-audit", "--no-fund", "--silent"]
+            subprocess.run(["npm", "install", "--prefix", folder, *quiet, f"{package}@{version}"], cwd=ROOT, check=True)
     return program
 
 

@@ -112,6 +112,12 @@ def test_reflection_serves_the_public_contract(stubs, version):
     payload = next(field for field in file.message_type[0].field if field.name == "payload")
     assert payload.type_name == ".google.protobuf.Struct"
     assert not any(name.startswith(("buf/", "google/api")) for name in file.dependency)
+    of_a_method = ask(file_containing_symbol="taskwheel.v1.TaskRunService.WaitTaskRun")
+    assert (
+        of_a_method.file_descriptor_response
+        == ask(file_containing_symbol="taskwheel.v1.TaskRunService").file_descriptor_response
+    )
+    assert ask(file_containing_symbol="taskwheel.v1.TaskRunService.Nope").error_response.error_code == 5
 
 
 def test_a_port_in_use_is_said_so(server, tmp_path):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
 import grpc
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 from grpc_health.v1.health import SERVICE_NAME as HEALTH  # type: ignore[import-untyped]
 from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]
 
 from taskwheel_server.rpc.endpoint import handlers_of
 from taskwheel_server.rpc.messages import PACKAGE, service
+from taskwheel_server.rpc.reflection import reflection_handlers
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-_REFLECTION = "grpc.reflection.{}.ServerReflection"
 _OPTIONS: list[tuple[str, int]] = [
     # A port that is in use is an error, not shared in silence.
     ("grpc.so_reuseport", 0),
@@ -58,7 +56,7 @@ class ApiServer:
         self._names = [f"{PACKAGE}.{name}" for name in servicers]
         self._health = health.HealthServicer()
         handlers.append(handlers_of(health_pb2.DESCRIPTOR.services_by_name["Health"], self._health))
-        self._server.add_generic_rpc_handlers([*handlers, *_reflection([*self._names, HEALTH])])
+        self._server.add_generic_rpc_handlers([*handlers, *reflection_handlers([*self._names, HEALTH])])
         try:
             self.port = (
                 self._server.add_secure_port(listen, credentials)
@@ -84,14 +82,3 @@ class ApiServer:
     async def stop(self, grace: float) -> None:
         """Refuse new calls, and cut those that are not done in `grace` seconds."""
         await self._server.stop(grace)
-
-
-def _reflection(names: list[str]) -> list[grpc.GenericRpcHandler]:
-    # The public descriptors: those of the generated stubs, which are in the default pool once imported.
-    for name in ("task_service", "task_run_service", "event_service", "worker_service", "admin_service"):
-        import_module(f"taskwheel.v1.{name}_pb2")
-    versions = [_REFLECTION.format(version) for version in ("v1", "v1alpha")]
-    servicer = reflection.aio.ReflectionServicer([*names, *versions])
-    # Of the same shape in both versions, so that one serves under both names.
-    described = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
-    return [handlers_of(described, servicer, name) for name in versions]
