@@ -21,6 +21,23 @@ def test_an_rpc_is_called_with_json(run, tmp_path):
     assert run("call grpc.health.v1.Health/Check").json == {"status": "SERVING"}
 
 
+def test_what_an_rpc_takes_and_answers_is_described(run):
+    lines = run("call --describe TaskService/UpdateTask").lines
+    assert lines[0] == "rpc UpdateTask(UpdateTaskRequest) returns (Task);"
+    assert "  google.protobuf.FieldMask update_mask = 2;" in lines
+    assert "  map<string, string> labels = 13;" in lines
+    assert "  WorkerTarget worker = 4;  // one of target" in lines
+    assert "enum Task.State {" in lines
+    assert (
+        "  rpc WatchEvents(WatchEventsRequest) returns (stream WatchEventsResponse);"
+        in run("call --describe taskwheel.v1.EventService").lines
+    )
+    assert run("call --describe WatchEventsRequest").lines[3] == "  int64 after_sequence = 3;"
+    assert run("call --describe Task.State").lines[2] == "  ACTIVE = 1;"
+    assert run("call --describe grpc.health.v1.Health/Check").code == 0
+    assert run("call --describe Nope").code == 2
+
+
 def test_whole_numbers_have_no_fraction(run):
     run("call TaskService/CreateTask", '{"taskId": "a", "task": {"worker": {"handler": "a"}}}')
     answer = run("call TaskService/RunTask", '{"name": "a", "payload": {"n": 3, "x": [0.5, -1]}}')

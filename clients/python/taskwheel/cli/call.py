@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from taskwheel.cli.connection import Connection
+from taskwheel.cli.describe import description_of
 from taskwheel.cli.options import LENGTH, option
 from taskwheel.cli.output import compact
 
@@ -24,6 +25,7 @@ def call(
         str, typer.Argument(metavar="JSON|@FILE|-", help="The request; several, one after the other, for a stream.")
     ] = "{}",
     *,
+    describe: Annotated[bool, option("--describe", help="Tell what a method, service or message is made of.")] = False,
     timeout: Annotated[timedelta | None, option(help="Give up then.  [default: 10s; streams: never]", **LENGTH)] = None,
     connection: Connection,
 ) -> None:
@@ -35,6 +37,12 @@ def call(
         for service in services.values():
             for rpc in service.methods:
                 typer.echo(f"{service.full_name.removeprefix(_PREFIX)}/{rpc.name}")
+        return
+    if describe:
+        description = description_of(Default(), method)
+        if description is None:
+            raise typer.BadParameter(f"nothing is called {method!r}", param_hint="SERVICE/METHOD")
+        typer.echo(description)
         return
     service_name, _, rpc_name = method.strip("/").partition("/")
     service = services.get(service_name) or services.get(f"{_PREFIX}{service_name}")
