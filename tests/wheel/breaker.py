@@ -59,8 +59,9 @@ class Breaker:
         return self._seen >= self._range.start
 
     def __enter__(self) -> Self:
-        for door in ("_begin", "_execute"):
+        for door in ("_begin", "_execute", "_post"):
             self._patch.setattr(dialect, door, self._breaking(getattr(dialect, door)))
+        self._patch.setattr(dialect, "_commit", self._breaking_commit(dialect._commit))
         self._engines: list[Any] = []
         return self
 
@@ -78,18 +79,21 @@ class Breaker:
 
         return broken
 
+    def _breaking_commit(self, commit: Callable[[Connection], None]) -> Callable[[Connection], None]:
+        def broken(connection: Connection) -> None:
+            watched = connection.engine in self._engines
+            if watched:
+                self._pass(Point.BEFORE_COMMIT)
+            commit(connection)
+            if watched:
+                self._pass(Point.AFTER_COMMIT)
+
+        return broken
+
     def watch(self, store: Store) -> None:
         """Break this store too: the one in use, and the next one after each restart."""
         engine = store._writer
         self._engines.append(engine)
-        commit = engine.dialect.do_commit
-
-        def broken(connection: Any) -> None:
-            self._pass(Point.BEFORE_COMMIT)
-            commit(connection)
-            self._pass(Point.AFTER_COMMIT)
-
-        self._patch.setattr(engine.dialect, "do_commit", broken)
         # What goes through SQLAlchemy: the schema's.
         event.listen(engine, "before_cursor_execute", lambda *_: self._pass(Point.STATEMENT))
 

@@ -12,9 +12,8 @@ import pytest
 
 from taskwheel_server import schedule
 from taskwheel_server.clock import SECOND, ManualClock
-from taskwheel_server.db import events
+from taskwheel_server.db import Connection, StaleTurn, dialect, events
 from taskwheel_server.db.hints import MAX_BYTES, Hint
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import AlreadyExists
 from taskwheel_server.model.state import OverlapPolicy, State
 from taskwheel_server.wheel import slots
@@ -228,7 +227,7 @@ def test_events_are_in_the_order_in_which_they_can_be_read(
     seen: list[int] = []
     reading = threading.Lock()
 
-    def read_after(commit: Callable[[Any], None], connection: Any) -> None:
+    def read_after(commit: Callable[[Connection], None], connection: Connection) -> None:
         commit(connection)
         with reading:
             after = seen[-1] if seen else 0
@@ -238,9 +237,7 @@ def test_events_are_in_the_order_in_which_they_can_be_read(
     for each in (wheel, other):
         each.send(AdmitRuns(runs=[each.new_run()]))
     # A reader that looks after each commit: numbers given in another order than that of the commits would escape it.
-    for each in (wheel, other):
-        dialect = each.store._writer.dialect
-        monkeypatch.setattr(dialect, "do_commit", partial(read_after, dialect.do_commit))
+    monkeypatch.setattr(dialect, "_commit", partial(read_after, dialect._commit))
     Between(wheel, other).turn(monkeypatch)
     assert seen == [1, 2, 3]
 

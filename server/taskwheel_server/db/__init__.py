@@ -2,4 +2,6 @@
 
 from sqlalchemy import Connection
 
-__all__ = ["Connection"]
+from taskwheel_server.db.dialect.common import StaleTurn
+
+__all__ = ["Connection", "StaleTurn"]

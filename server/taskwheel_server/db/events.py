@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_many, stream
+from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_free, stream
 from taskwheel_server.db.runs import run_of
 from taskwheel_server.db.tables import events
 from taskwheel_server.model.event import Event, EventType
@@ -34,7 +34,7 @@ def take(connection: Connection, namespace: str, count: int) -> int:
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert events as rows of namespace, sequence, type, time, run_uid, task_uid, reason, worker, detail."""
-    insert_many(connection, events, EVENT_COLUMNS, rows)
+    insert_free(connection, events, EVENT_COLUMNS, rows)
 
 
 def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import insert_many, stream
+from taskwheel_server.db.dialect import insert_missing, stream
 from taskwheel_server.db.tables import logs
 from taskwheel_server.model.event import LogEntry
 
@@ -18,7 +18,7 @@ _COLUMNS = ("run_uid", "sequence", "time", "level", "stream", "message", "fields
 
 def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert lines as rows of run_uid, sequence, time, level, stream, message, fields."""
-    insert_many(connection, logs, _COLUMNS, rows)
+    insert_missing(connection, logs, _COLUMNS, rows)
 
 
 def after(connection: Connection, run_uid: str, sequence: int, min_level: int, limit: int) -> Iterator[LogEntry]:

@@ -13,9 +13,11 @@ from taskwheel_server.db.dialect import (
     fetch,
     fetch_one,
     fetch_value,
+    insert_all,
     insert_many,
+    insert_missing,
     listed,
-    update_many,
+    update_all,
 )
 from taskwheel_server.db.tables import labels, logs, runs
 from taskwheel_server.model.run import RUN_COLUMNS, Run
@@ -83,14 +85,19 @@ def run_of(row: Sequence[Any]) -> Run:
     return run
 
 
-def insert(connection: Connection, batch: Sequence[Run]) -> int:
+def insert(connection: Connection, batch: Sequence[Run]) -> None:
+    """Insert new runs, none of whose uids, slots or request ids is taken."""
+    insert_all(connection, runs, _INSERTED, [_row(run) for run in batch])
+
+
+def insert_new(connection: Connection, batch: Sequence[Run]) -> int:
     """Insert new runs; those whose uid, slot or request id is taken are passed over. Return how many went in."""
     return insert_many(connection, runs, _INSERTED, [_row(run) for run in batch])
 
 
 def index_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]) -> None:
     """Make (key, value, owner) findable by filters; a tag has the key ''."""
-    insert_many(connection, labels, ("key", "value", "owner"), list(owned))
+    insert_missing(connection, labels, ("key", "value", "owner"), list(owned))
 
 
 def unindex_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]) -> None:
@@ -219,41 +226,41 @@ def count_running(connection: Connection, task_uid: str) -> int:
     return int(fetch_value(connection, text, task_uid))
 
 
-def write_moved(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
-    """Write runs that moved to another live state, fenced by the state each one left. Return how many matched."""
+def write_moved(connection: Connection, moves: Sequence[tuple[Run, State]]) -> None:
+    """Write runs that moved to another live state, fenced by the state each one left."""
     rows = [(*_moved(run), run.uid, before) for run, before in moves]
-    return update_many(connection, runs, _MOVED, ("uid", "state"), rows)
+    update_all(connection, runs, _MOVED, ("uid", "state"), rows)
 
 
-def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
-    """Write runs that went back from a worker, fenced by the state each one left. Return how many matched."""
+def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]) -> None:
+    """Write runs that went back from a worker, fenced by the state each one left."""
     rows = [(*_started(run), run.uid, before) for run, before in moves]
-    return update_many(connection, runs, _STARTED, ("uid", "state"), rows)
+    update_all(connection, runs, _STARTED, ("uid", "state"), rows)
 
 
-def write_started(connection: Connection, batch: Sequence[Run]) -> int:
-    """Write claimed runs, fenced by their being ready. Return how many matched."""
+def write_started(connection: Connection, batch: Sequence[Run]) -> None:
+    """Write claimed runs, fenced by their being ready."""
     rows = [(*_started(run), run.uid) for run in batch]
     # Not `state = 3`: where few runs are ready, that is an invitation to look for all of them.
-    return update_many(connection, runs, _STARTED, ("uid",), rows, "state + 0 = 3")
+    update_all(connection, runs, _STARTED, ("uid",), rows, "state + 0 = 3")
 
 
-def write_succeeded(connection: Connection, batch: Sequence[Run]) -> int:
-    """Write leased runs that ended well, fenced by the token. Return how many matched."""
+def write_succeeded(connection: Connection, batch: Sequence[Run]) -> None:
+    """Write leased runs that ended well, fenced by the token."""
     rows = [(*_succeeded(run), run.uid, run.lease_token) for run in batch]
-    return update_many(connection, runs, _SUCCEEDED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+    update_all(connection, runs, _SUCCEEDED, ("uid", "lease_token"), rows, "state IN (4, 5)")
 
 
-def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> int:
-    """Write runs that ended, fenced by the state each one left. Return how many matched."""
+def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> None:
+    """Write runs that ended, fenced by the state each one left."""
     rows = [(*_ended(run), run.uid, before) for run, before in moves]
-    return update_many(connection, runs, _ENDED, ("uid", "state"), rows)
+    update_all(connection, runs, _ENDED, ("uid", "state"), rows)
 
 
-def write_renewed(connection: Connection, batch: Sequence[Run]) -> int:
-    """Write renewed leases and their progress, fenced by the token. Return how many matched."""
+def write_renewed(connection: Connection, batch: Sequence[Run]) -> None:
+    """Write renewed leases and their progress, fenced by the token."""
     rows = [(*_renewed(run), run.uid, run.lease_token) for run in batch]
-    return update_many(connection, runs, _RENEWED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+    update_all(connection, runs, _RENEWED, ("uid", "lease_token"), rows, "state IN (4, 5)")
 
 
 def extend_leases(connection: Connection, until: int) -> int:
@@ -266,10 +273,10 @@ def extend_leases(connection: Connection, until: int) -> int:
     return execute(connection, text, until, until, until, until, until)
 
 
-def write_logged(connection: Connection, batch: Sequence[Run]) -> int:
-    """Write how much each run has logged, fenced by the token. Return how many matched."""
+def write_logged(connection: Connection, batch: Sequence[Run]) -> None:
+    """Write how much each run has logged, fenced by the token."""
     rows = [(run.log_count, run.log_bytes, run.uid, run.lease_token) for run in batch]
-    return update_many(connection, runs, ("log_count", "log_bytes"), ("uid", "lease_token"), rows)
+    update_all(connection, runs, ("log_count", "log_bytes"), ("uid", "lease_token"), rows)
 
 
 def expired(connection: Connection, horizon: int, limit: int) -> list[tuple[str, str, str, int]]:

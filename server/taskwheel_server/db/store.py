@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from taskwheel_server.db import namespaces, schema
 from taskwheel_server.db.dialect import dialect_of, tell, transaction
-from taskwheel_server.db.dialect.common import SharedDialect
+from taskwheel_server.db.dialect.common import SharedDialect, StaleTurn
 from taskwheel_server.db.hints import Hearing, Hint
 from taskwheel_server.db.tables import SCHEMA_VERSION
 from taskwheel_server.errors import InvalidArgument, Unavailable
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class StaleTurn(Exception):
-    """A fenced write met a row that has moved since this transaction read it: repeat it."""
 
 
 class Store:

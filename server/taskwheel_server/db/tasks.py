@@ -16,7 +16,8 @@ from taskwheel_server.db.dialect import (
     fetch_value,
     insert_many,
     listed,
-    update_many,
+    post,
+    update_all,
 )
 from taskwheel_server.db.tables import tasks
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy
@@ -89,15 +90,15 @@ def insert(connection: Connection, task: Task) -> bool:
     return insert_many(connection, tasks, TASK_COLUMNS, [_row(task)]) == 1
 
 
-def update(connection: Connection, batch: Sequence[Task]) -> int:
-    """Write tasks back whole, the running counter excepted. Return how many matched."""
+def update(connection: Connection, batch: Sequence[Task]) -> None:
+    """Write tasks back whole, the running counter excepted."""
     rows = [(*_written(task), task.uid) for task in batch]
-    return update_many(connection, tasks, _WRITTEN, ("uid",), rows)
+    update_all(connection, tasks, _WRITTEN, ("uid",), rows)
 
 
-def advance(connection: Connection, batch: Sequence[tuple[int | None, str]]) -> int:
-    """Set the next slot (µs or None) of tasks by uid. Return how many matched."""
-    return update_many(connection, tasks, ("next_time",), ("uid",), batch)
+def advance(connection: Connection, batch: Sequence[tuple[int | None, str]]) -> None:
+    """Set the next slot (µs or None) of tasks by uid."""
+    update_all(connection, tasks, ("next_time",), ("uid",), batch)
 
 
 def add_running(connection: Connection, changes: dict[str, int]) -> None:
@@ -105,12 +106,12 @@ def add_running(connection: Connection, changes: dict[str, int]) -> None:
     text = "UPDATE tasks SET running = running + ? WHERE uid=? AND max_concurrent_runs > 0"
     for uid in sorted(changes):
         if changes[uid]:
-            execute(connection, text, changes[uid], uid)
+            post(connection, text, changes[uid], uid)
 
 
 def set_running(connection: Connection, uid: str, running: int) -> None:
     """Set a task's running counter: when it gets a limit."""
-    execute(connection, "UPDATE tasks SET running=? WHERE uid=?", running, uid)
+    post(connection, "UPDATE tasks SET running=? WHERE uid=?", running, uid)
 
 
 def due(connection: Connection, now: int, limit: int) -> list[Task]:

@@ -6,8 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from taskwheel_server.db import runs, tasks
-from taskwheel_server.db.store import StaleTurn
+from taskwheel_server.db import StaleTurn, runs, tasks
 from taskwheel_server.errors import AlreadyExists, NotFound, TaskwheelError, clip
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef
@@ -183,10 +182,12 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
     if turn.replay and fresh:
         known = runs.by_uid(turn.connection, [run.uid for run in fresh])
         fresh = [run for run in fresh if run.uid not in known]
-    if runs.insert(turn.connection, fresh) != len(fresh):
-        stored = runs.by_uid(turn.connection, [run.uid for run in fresh]) if turn.replay else {}
+    if not turn.replay:
+        runs.insert(turn.connection, fresh)
+    elif runs.insert_new(turn.connection, fresh) != len(fresh):
+        stored = runs.by_uid(turn.connection, [run.uid for run in fresh])
         # A request id that another server has used since the replay asked for it is found by the next one.
-        if not turn.replay or any(run.trigger is Trigger.MANUAL for run in fresh if run.uid not in stored):
+        if any(run.trigger is Trigger.MANUAL for run in fresh if run.uid not in stored):
             raise StaleTurn
         fresh = [run for run in fresh if run.uid in stored]
     _index(turn, fresh)
@@ -195,9 +196,8 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
 
 
 def store_fresh(turn: Turn, batch: list[Run]) -> None:
-    """Insert the runs of `turn.fresh`, announced before, some of them started meanwhile. Raises StaleTurn."""
-    if runs.insert(turn.connection, batch) != len(batch):
-        raise StaleTurn
+    """Insert the runs of `turn.fresh`, announced before, some of them started meanwhile."""
+    runs.insert(turn.connection, batch)
     _index(turn, batch)
     turn.fresh = []
 

@@ -8,7 +8,6 @@ from heapq import merge
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import runs, tasks
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State, StateReason
 from taskwheel_server.wheel.admit import store_fresh
@@ -56,7 +55,7 @@ class Claims:
         self.claimed: dict[Taker, list[Run]] = {}
 
     def claim(self) -> None:
-        """Give ready runs to the takers of their handlers, in claim order, fairly among them. Raises StaleTurn."""
+        """Give ready runs to the takers of their handlers, in claim order, fairly among them."""
         turn = self._turn
         self._claim_fresh()
         wanted = {
@@ -81,7 +80,7 @@ class Claims:
         )
 
     def _take(self, queues: dict[tuple[str, str], _Queue], ahead: int) -> bool:
-        """Look at `ahead` times as many runs as can be taken; tell whether to look at more. Raises StaleTurn."""
+        """Look at `ahead` times as many runs as can be taken; tell whether to look at more."""
         turn = self._turn
         credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
         limit = min(credit * ahead, SLICE)
@@ -111,8 +110,7 @@ class Claims:
             if len(started) == credit:
                 break
         turn.write_moved(held)
-        if runs.write_started(turn.connection, started) != len(started):
-            raise StaleTurn
+        runs.write_started(turn.connection, started)
         tasks.add_running(turn.connection, taken)
         if unread:
             payloads = runs.payloads(turn.connection, [run.uid for run in unread])

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server import schedule
-from taskwheel_server.db import runs, tasks
+from taskwheel_server.db import StaleTurn, runs, tasks
 from taskwheel_server.db.dialect import wait_for_turns
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef, task_name

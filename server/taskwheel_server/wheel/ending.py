@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from taskwheel_server import retry
 from taskwheel_server.db import runs, tasks
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import State
 from taskwheel_server.wheel.admit import place, retry_of, store
@@ -63,10 +62,9 @@ class Endings:
         self._moves.append((run, before))
 
     def write(self) -> None:
-        """Write all endings, their next attempts and their events. Raises StaleTurn."""
+        """Write all endings, their next attempts and their events."""
         fresh = self._next_attempts()
-        if runs.write_succeeded(self._turn.connection, self._succeeded) != len(self._succeeded):
-            raise StaleTurn
+        runs.write_succeeded(self._turn.connection, self._succeeded)
         for run in self._succeeded:
             self._turn.emit_run(EventType.RUN_SUCCEEDED, run)
         self._turn.write_ended(self._moves)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from taskwheel_server.clock import SECOND
 from taskwheel_server.db import runs
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import LEASED, State, StateReason
@@ -103,8 +102,7 @@ def renew(turn: Turn, commands: list[RenewLeases]) -> None:
             if command.session:
                 turn.registry.hold(command.session, run.uid)
         turn.answer(command, answers)
-    if runs.write_renewed(turn.connection, list(renewed.values())) != len(renewed):
-        raise StaleTurn
+    runs.write_renewed(turn.connection, list(renewed.values()))
 
 
 def _extend(turn: Turn, run: Run) -> None:
@@ -149,8 +147,7 @@ def hand_back(turn: Turn, leases: list[Lease]) -> set[Lease]:
         turn.look_at(run.deadline)
         turn.ready(run)
         turn.emit_run(EventType.RUN_PENDING, run)
-    if runs.write_handed_back(turn.connection, returned) != len(returned):
-        raise StaleTurn
+    runs.write_handed_back(turn.connection, returned)
     endings.write()
     return held
 

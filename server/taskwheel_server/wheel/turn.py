@@ -1,6 +1,7 @@
 """One turn: its transaction, its instant, and what it gathers for after the commit.
 
-Nothing outside the transaction changes until it has committed: a turn that fails is thrown away whole and replayed.
+Nothing outside the transaction changes until it has committed: a turn that fails is thrown away whole and replayed. So
+is one whose fenced writes meet a row that has moved: any write may turn out to be such a one until the commit.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server.db import runs
-from taskwheel_server.db.store import StaleTurn
 from taskwheel_server.model.state import LEASED, LEGAL_MOVES, State
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.workers import Stop
@@ -133,13 +133,11 @@ class Turn:
             self.outcome.stops_elsewhere.append((run.uid, run.attempt, lost))
 
     def write_moved(self, moves: list[tuple[Run, State]]) -> None:
-        """Write moves between live states. Raises StaleTurn."""
+        """Write moves between live states."""
         for run, _ in moves:
             self.look_at(run.deadline)
-        if runs.write_moved(self.connection, moves) != len(moves):
-            raise StaleTurn
+        runs.write_moved(self.connection, moves)
 
     def write_ended(self, moves: list[tuple[Run, State]]) -> None:
-        """Write moves to final states. Raises StaleTurn."""
-        if runs.write_ended(self.connection, moves) != len(moves):
-            raise StaleTurn
+        """Write moves to final states."""
+        runs.write_ended(self.connection, moves)

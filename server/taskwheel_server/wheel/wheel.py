@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import namespaces, runs
-from taskwheel_server.db.store import StaleTurn
+from taskwheel_server.db import StaleTurn, namespaces, runs
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep

@@ -70,9 +70,9 @@ def transaction(connection: Connection) -> Iterator[int | None]:
     instant = _begin(connection)
     try:
         yield instant
-        connection.dialect.do_commit(connection.connection)
+        _commit(connection)
     except BaseException:
-        connection.dialect.do_rollback(connection.connection)
+        _dialect(connection.dialect.name).roll_back(connection)
         raise
 
 
@@ -95,6 +95,10 @@ def _begin(connection: Connection) -> int | None:
     return _dialect(connection.dialect.name).begin(connection)
 
 
+def _commit(connection: Connection) -> None:
+    _dialect(connection.dialect.name).commit(connection)
+
+
 def _execute(connection: Connection, statement: str | Batch, values: Sequence[Any]) -> Any:
     """Execute a statement of ours on the driver's own connection: SQLAlchemy's result costs more than most of ours."""
     dialect = _dialect(connection.dialect.name)
@@ -104,9 +108,18 @@ def _execute(connection: Connection, statement: str | Batch, values: Sequence[An
     return dialect.execute(driver, statement, values)
 
 
+def _post(connection: Connection, statement: str | Batch, values: Sequence[Any], expected: int | None) -> None:
+    _dialect(connection.dialect.name).post(connection, statement, values, expected)
+
+
 def execute(connection: Connection, statement: str, *values: Any) -> int:
     """Execute one fixed statement of ours, its `?` bound to `values` in order; return how many rows it changed."""
     return int(_execute(connection, statement, values).rowcount)
+
+
+def post(connection: Connection, statement: str, *values: Any) -> None:
+    """Execute one fixed statement of ours in the writing transaction, whatever it changes."""
+    _post(connection, statement, values, None)
 
 
 def fetch(connection: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -134,8 +147,8 @@ def stream(connection: Connection, statement: str, *values: Any, chunk: int = 32
 
 
 @lru_cache
-def _insert(dialect: str, table: Table, columns: Columns) -> Batch:
-    return _dialect(dialect).insert(table, columns)
+def _insert(dialect: str, table: Table, columns: Columns, *, free: bool = False) -> Batch:
+    return _dialect(dialect).insert(table, columns, free=free)
 
 
 def insert_many(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -145,33 +158,49 @@ def insert_many(connection: Connection, table: Table, columns: Columns, rows: Se
     return int(_execute(connection, _insert(connection.dialect.name, table, columns), rows).rowcount)
 
 
+def insert_all(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert `rows` in the writing transaction, which ends with StaleTurn if a unique key already holds one of them."""
+    if rows:
+        _post(connection, _insert(connection.dialect.name, table, columns), rows, len(rows))
+
+
+def insert_missing(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert `rows` in the writing transaction, passing over those that any unique key already holds."""
+    if rows:
+        _post(connection, _insert(connection.dialect.name, table, columns), rows, None)
+
+
+def insert_free(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert `rows` in the writing transaction, whose locks keep their unique keys free."""
+    if rows:
+        _post(connection, _insert(connection.dialect.name, table, columns, free=True), rows, None)
+
+
 @lru_cache
 def _update(dialect: str, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:
     return _dialect(dialect).update(table, columns, keys, guard)
 
 
-def update_many(
+def update_all(
     connection: Connection,
     table: Table,
     columns: Columns,
     keys: Columns,
     rows: Sequence[tuple[Any, ...]],
     guard: str = "",
-) -> int:
-    """Update a row per element of `rows` and return how many matched.
+) -> None:
+    """Update a row per element of `rows`; the transaction ends with StaleTurn if one of them does not match.
 
     Args:
-        connection: in a transaction.
+        connection: in the writing transaction.
         table: what to update.
         columns: to set; the first values of each row.
         keys: equal the remaining values of each row.
         rows: values, as many as columns and keys; no two with the same keys.
         guard: a literal condition that must hold as well: the fence that the database enforces.
     """
-    if not rows:
-        return 0
-    statement = _update(connection.dialect.name, table, columns, keys, guard)
-    return int(_execute(connection, statement, rows).rowcount)
+    if rows:
+        _post(connection, _update(connection.dialect.name, table, columns, keys, guard), rows, len(rows))
 
 
 @lru_cache
@@ -179,11 +208,10 @@ def _delete(dialect: str, table: Table, keys: Columns) -> Batch:
     return _dialect(dialect).delete(table, keys)
 
 
-def delete_many(connection: Connection, table: Table, keys: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Delete the rows whose `keys` equal an element of `rows`; return how many."""
-    if not rows:
-        return 0
-    return int(_execute(connection, _delete(connection.dialect.name, table, keys), rows).rowcount)
+def delete_many(connection: Connection, table: Table, keys: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Delete, in the writing transaction, the rows whose `keys` equal an element of `rows`."""
+    if rows:
+        _post(connection, _delete(connection.dialect.name, table, keys), rows, None)
 
 
 def among(column: str) -> str:

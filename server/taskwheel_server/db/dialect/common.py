@@ -17,6 +17,10 @@ READERS = 4
 Columns = tuple[str, ...]
 
 
+class StaleTurn(Exception):
+    """A fenced write met a row that has moved since this transaction read it: repeat it."""
+
+
 class Channel(Protocol):
     """A connection on which servers tell each other something. Raises the dialect's failures."""
 
@@ -99,6 +103,14 @@ class Dialect(ABC):
         """Begin the writing transaction; return the database's instant (µs) if it has a clock of its own."""
 
     @abstractmethod
+    def commit(self, connection: Connection) -> None:
+        """Commit the writing transaction. Raises StaleTurn for what was posted in it."""
+
+    @abstractmethod
+    def roll_back(self, connection: Connection) -> None:
+        """Roll the writing transaction back."""
+
+    @abstractmethod
     def wait_for_turns(self, driver: Any) -> None:
         """Wait until the writing transactions of other servers have ended, and keep them from beginning others."""
 
@@ -123,12 +135,30 @@ class Dialect(ABC):
         """Execute a statement for many rows on the driver's connection; return a cursor that knows how many matched."""
 
     @abstractmethod
+    def post(self, connection: Connection, statement: str | Batch, values: Sequence[Any], expected: int | None) -> None:
+        """Execute a statement of the writing transaction whose answer need not be waited for.
+
+        Args:
+            connection: in its writing transaction.
+            statement: for one row, or for many.
+            values: of the row, or the rows.
+            expected: how many rows it must change, else the transaction ends with StaleTurn: at once, or at any later
+                statement, at the latest instead of the commit.
+        """
+
+    @abstractmethod
     def stream(self, driver: Any, statement: str, values: Sequence[Any], chunk: int) -> Iterator[Sequence[Any]]:
         """Yield the rows of a statement, at most `chunk` read ahead."""
 
     @abstractmethod
-    def insert(self, table: Table, columns: Columns) -> Batch:
-        """Return the statement that inserts rows, passing over those that any unique key already holds."""
+    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
+        """Return the statement that inserts rows.
+
+        Args:
+            table: where.
+            columns: that each row has.
+            free: no unique key holds any of them: nothing is passed over.
+        """
 
     @abstractmethod
     def update(self, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count
 from typing import Any, cast
@@ -23,7 +23,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from taskwheel_server.db.dialect import shapes
-from taskwheel_server.db.dialect.common import READERS, Batch, Columns, SharedDialect
+from taskwheel_server.db.dialect.common import READERS, Batch, Columns, SharedDialect, StaleTurn
+from taskwheel_server.db.dialect.posts import Posts
 from taskwheel_server.errors import InvalidArgument
 
 _DRIVER = "postgresql+psycopg"
@@ -99,6 +100,8 @@ class PostgreSQL(SharedDialect):
 
     def __init__(self) -> None:
         self._cursors = count()
+        # Of the writing transactions that have posted something.
+        self._posts: dict[psycopg.Connection, Posts] = {}
 
     def check(self, url: URL) -> URL:
         if url.drivername not in {"postgres", "postgresql", _DRIVER} or not url.database:
@@ -129,6 +132,24 @@ class PostgreSQL(SharedDialect):
         [(instant,)] = _begin(connection).fetchall()
         return int(instant)
 
+    def commit(self, connection: Connection) -> None:
+        driver = _driver(connection)
+        if (posts := self._posts.get(driver)) and posts.awaited:
+            self._await_posts(driver)
+        driver.execute(b"COMMIT", prepare=False)
+        self._await_posts(driver)
+
+    def roll_back(self, connection: Connection) -> None:
+        driver = _driver(connection)
+        # What failed has been raised, and has failed all that came after it.
+        with suppress(psycopg.Error, StaleTurn):
+            self._await_posts(driver)
+        driver.rollback()
+
+    def _await_posts(self, driver: psycopg.Connection) -> None:
+        if posts := self._posts.pop(driver, None):
+            posts.close()
+
     def wait_for_turns(self, driver: psycopg.Connection) -> None:
         driver.execute(f"SELECT pg_advisory_xact_lock({_TURNS})".encode())
 
@@ -150,13 +171,30 @@ class PostgreSQL(SharedDialect):
     def execute(
         self, driver: psycopg.Connection, statement: str, values: Sequence[Any]
     ) -> psycopg.Cursor[tuple[Any, ...]]:
-        return driver.cursor(binary=True).execute(_translated(statement), values)
+        return self._answered(driver, driver.cursor(binary=True).execute(_translated(statement), values))
 
     def execute_batch(
         self, driver: psycopg.Connection, batch: Batch, rows: Sequence[Sequence[Any]]
     ) -> psycopg.Cursor[tuple[Any, ...]]:
-        text, values = shapes.shaped(batch, rows)
-        return driver.cursor(binary=True).execute(text, values)
+        text, given = shapes.shaped(batch, rows)
+        return self._answered(driver, driver.cursor(binary=True).execute(text, given))
+
+    def _answered(
+        self, driver: psycopg.Connection, cursor: psycopg.Cursor[tuple[Any, ...]]
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        self._await_posts(driver)
+        return cursor
+
+    def post(self, connection: Connection, statement: str | Batch, values: Sequence[Any], expected: int | None) -> None:
+        driver = _driver(connection)
+        posts = self._posts.get(driver) or self._posts.setdefault(driver, Posts(driver))
+        if isinstance(statement, Batch):
+            text, given = shapes.shaped(statement, values)
+            cursor = driver.cursor(binary=True).execute(text, given)
+        else:
+            cursor = driver.cursor(binary=True).execute(_translated(statement), values)
+        if expected is not None:
+            posts.expect(cursor, expected)
 
     def stream(
         self, driver: psycopg.Connection, statement: str, values: Sequence[Any], chunk: int
@@ -172,8 +210,8 @@ class PostgreSQL(SharedDialect):
                 break
             cursor = driver.cursor(binary=True).execute(f"FETCH {chunk} FROM {name}".encode())
 
-    def insert(self, table: Table, columns: Columns) -> Batch:
-        return shapes.insert(table, columns)
+    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
+        return shapes.insert(table, columns, free=free)
 
     def update(self, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:
         return shapes.update(table, columns, keys, guard)

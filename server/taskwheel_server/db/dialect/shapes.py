@@ -18,10 +18,11 @@ from taskwheel_server.db.dialect.common import Batch, Columns
 _Shape = tuple[bool, ...]
 
 
-def insert(table: Table, columns: Columns) -> Batch:
-    """Return the statement that inserts rows, passing over those that any unique key already holds."""
+def insert(table: Table, columns: Columns, *, free: bool) -> Batch:
+    """Return the statement that inserts rows, passing over those that any unique key already holds unless `free`."""
+    otherwise = "" if free else " ON CONFLICT DO NOTHING"
     values = ",".join(f"{{{index}}}" for index in range(len(columns)))
-    text = f"INSERT INTO {table.name} ({','.join(columns)}) SELECT {values}{{given}} ON CONFLICT DO NOTHING"
+    text = f"INSERT INTO {table.name} ({','.join(columns)}) SELECT {values}{{given}}{otherwise}"
     return _batch(text, "FROM", table, columns)
 
 

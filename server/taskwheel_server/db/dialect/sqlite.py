@@ -14,7 +14,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import URL
 
-from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Dialect
+from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Dialect, StaleTurn
 from taskwheel_server.errors import FailedPrecondition, InvalidArgument
 
 # The one writer has no need of locks on rows.
@@ -68,7 +68,13 @@ class SQLite(Dialect):
         return engine
 
     def begin(self, connection: Connection) -> None:
-        cast("sqlite3.Connection", connection.connection.driver_connection).execute("BEGIN IMMEDIATE")
+        _driver(connection).execute("BEGIN IMMEDIATE")
+
+    def commit(self, connection: Connection) -> None:
+        _driver(connection).commit()
+
+    def roll_back(self, connection: Connection) -> None:
+        _driver(connection).rollback()
 
     def wait_for_turns(self, driver: sqlite3.Connection) -> None:
         """Do nothing: there is no other server."""
@@ -91,6 +97,12 @@ class SQLite(Dialect):
     def execute_batch(self, driver: sqlite3.Connection, batch: Batch, rows: Sequence[Sequence[Any]]) -> sqlite3.Cursor:
         return driver.executemany(batch.text, rows)
 
+    def post(self, connection: Connection, statement: str | Batch, values: Sequence[Any], expected: int | None) -> None:
+        execute = self.execute_batch if isinstance(statement, Batch) else self.execute
+        changed = execute(_driver(connection), statement, values).rowcount  # type: ignore[arg-type]
+        if expected not in {None, changed}:
+            raise StaleTurn
+
     def stream(
         self, driver: sqlite3.Connection, statement: str, values: Sequence[Any], chunk: int
     ) -> Iterator[Sequence[Any]]:
@@ -98,9 +110,10 @@ class SQLite(Dialect):
         while rows := cursor.fetchmany(chunk):
             yield from rows
 
-    def insert(self, table: Table, columns: Columns) -> Batch:
+    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
         places = ",".join("?" * len(columns))
-        return Batch(f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ({places}) ON CONFLICT DO NOTHING")  # noqa: S608 - our names
+        otherwise = "" if free else " ON CONFLICT DO NOTHING"
+        return Batch(f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ({places}){otherwise}")  # noqa: S608 - our names
 
     def update(self, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:
         assignments = ",".join(f"{column}=?" for column in columns)
@@ -109,6 +122,10 @@ class SQLite(Dialect):
 
     def delete(self, table: Table, keys: Columns) -> Batch:
         return Batch(f"DELETE FROM {table.name} WHERE " + " AND ".join(f"{key}=?" for key in keys))  # noqa: S608 - our names
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 @lru_cache(maxsize=1024)
