@@ -92,6 +92,31 @@ def test_waiting_goes_on_through_a_break(client, far, proxy, start):
     assert [answer.result for answer in answers] == ["done"]
 
 
+def test_a_wait_that_begins_in_an_outage_goes_on_once_that_is_over(client, far, proxy):
+    client.create_task("a", handler="a")
+    run = client.task("a").run()
+    far.server_info()
+    proxy.refusing = True
+    proxy.cut()
+    ended = threading.Event()
+
+    def wait() -> None:
+        assert far.wait(run, timeout=20).state == "CANCELLED"
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert not ended.wait(1)
+    proxy.refusing = False
+    client.cancel(run)
+    assert ended.wait(15)
+
+
+def test_a_wait_for_a_server_that_never_answered_is_refused_at_once(far, proxy):
+    proxy.refusing = True
+    with pytest.raises(taskwheel.Unavailable):
+        far.wait("0197a000-0000-7000-8000-000000000000", timeout=600)
+
+
 async def test_the_async_client_goes_on_too(client, proxy):
     async with taskwheel.AsyncClient(proxy.address) as far:
         events = await far.watch_events()

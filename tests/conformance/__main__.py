@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
-from tests.conformance.driver import Driver, DriverDied
+from tests.conformance.column import Column
 from tests.conformance.languages import LANGUAGES, Language
 from tests.conformance.matrix import Matrix
-from tests.conformance.runner import Cell, play
-from tests.conformance.stage import Stage
+from tests.conformance.stage import Server
 from tests.conformance.table import Behaviour, behaviours
 
 # One command of a build, the first download of its modules included, s.
@@ -27,20 +28,17 @@ def main() -> int:
     arguments = _arguments()
     languages = [one for one in LANGUAGES if not arguments.only or one.name in arguments.only]
     rows = [row for row in behaviours() if arguments.k in row.name]
-    tell: Callable[[str], None] = print if arguments.verbose else lambda line: None
     matrix = Matrix(rows, languages)
+    ready: list[Language] = []
+    for language in languages:
+        if why := language.lacks():
+            matrix.skip(language, why)
+        elif why := "" if arguments.no_build else _prepared(language, tests=not arguments.k):
+            matrix.fail(language, why)
+        else:
+            ready.append(language)
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(Path(folder))
-        try:
-            for language in languages:
-                if why := language.lacks():
-                    matrix.skip(language, why)
-                elif why := "" if arguments.no_build else _prepared(language, tests=not arguments.k):
-                    matrix.fail(language, why)
-                else:
-                    _column(language, rows, stage, matrix, Path(folder), tell)
-        finally:
-            stage.close()
+        _play(ready, rows, matrix, Path(folder), verbose=arguments.verbose)
     print(matrix)
     return matrix.status(strict=os.environ.get("CI") == "true")
 
@@ -78,29 +76,22 @@ def _prepared(language: Language, *, tests: bool) -> str:
     return ""
 
 
-def _column(
-    language: Language, rows: list[Behaviour], stage: Stage, matrix: Matrix, folder: Path, tell: Callable[[str], None]
-) -> None:
-    driver: Driver | None = None
+def _play(languages: list[Language], rows: list[Behaviour], matrix: Matrix, folder: Path, *, verbose: bool) -> None:
+    """Take all languages through the table: beside each other, as long as no row ends the server."""
+    tell: Callable[[str], None] = print if verbose else lambda line: None
     began = time.monotonic()
-    for row in rows:
-        tell(f"  {language.name}: {row.name}")
-        try:
-            if driver is None:
-                driver = Driver(language.driver, language.path, folder / f"{language.name}.log")
-                driver.ask({"target": stage.target})
-            cell = play(row, driver, stage, tell)
-        except DriverDied as error:
-            cell = Cell("FAIL", f"the driver: {error}")
-            if driver:
-                driver.close()
-            driver = None
-        matrix.add(language, row, cell)
-        if cell.why:
-            print(f"{language.name}: {cell.verdict}: {row.name}: {cell.why}")
-    if driver:
-        driver.close()
-    print(f"{language.name}: {len(rows)} behaviours in {time.monotonic() - began:.1f} s")
+    server = Server(folder)
+    columns = [Column(language, server, folder, matrix, tell) for language in languages]
+    try:
+        with ThreadPoolExecutor(max(1, len(columns))) as pool:
+            list(pool.map(Column.play, columns, repeat([row for row in rows if not row.alone])))
+        for column in columns:
+            column.play([row for row in rows if row.alone])
+    finally:
+        for column in columns:
+            column.close()
+        server.stop()
+    print(f"{len(rows)} behaviours in {time.monotonic() - began:.1f} s")
 
 
 if __name__ == "__main__":

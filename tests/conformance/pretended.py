@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -54,13 +55,23 @@ class Pretended(grpc.GenericRpcHandler):
             return None
 
         def respond(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[bytes]:
-            return self._respond(method, next(requests), context)
+            self._take(method, next(requests), context)
+            if method.name.endswith("/Work"):
+                threading.Thread(target=self._listen, args=(method, requests, context), daemon=True).start()
+            return self._respond(method, context)
 
         return grpc.stream_stream_rpc_method_handler(respond, request_deserializer=method.request.FromString)
 
-    def _respond(self, method: Method, request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _take(self, method: Method, request: Any, context: grpc.ServicerContext) -> None:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         self.requests[method.name].append({"request": MessageToDict(request), "metadata": metadata})
+
+    def _listen(self, method: Method, requests: Iterator[Any], context: grpc.ServicerContext) -> None:
+        with contextlib.suppress(grpc.RpcError):
+            for request in requests:
+                self._take(method, request, context)
+
+    def _respond(self, method: Method, context: grpc.ServicerContext) -> Iterator[bytes]:
         listed = self._answers[method.name]
         answer = listed.pop(0) if len(listed) > 1 else listed[0]
         for message in answer.get("messages", [answer["message"]] if "message" in answer else []):

@@ -32,7 +32,7 @@ def play(behaviour: Behaviour, driver: Driver, stage: Stage, tell: Callable[[str
     Raises:
         DriverDied: the driver cannot go on.
     """
-    variables = {"id": f"t{uuid.uuid4().hex[:12]}", **stage.variables()}
+    variables = {"id": f"t-{uuid.uuid4().hex[:12]}", **stage.variables()}
     try:
         _connect(driver, stage)
         for number, step in enumerate(behaviour.steps, 1):
@@ -46,14 +46,17 @@ def play(behaviour: Behaviour, driver: Driver, stage: Stage, tell: Callable[[str
             found = _wrong(step, answer, variables)
             if found:
                 return Cell("FAIL", f"step {number}, {verb}: {'; '.join(found)}")
-            if step.get("runner") == "pretend":
+            if step.get("runner") in {"pretend", "skew"}:
                 variables |= answer["ok"]
             for name, path in step.get("keep", {}).items():
                 variables[name] = at(path, answer["ok"])
         return Cell("ok")
     finally:
-        driver.ask({"do": "reset"})
-        stage.reset()
+        stage.accept()  # what the driver still has to say must find its way
+        try:
+            driver.ask({"do": "reset"})
+        finally:
+            stage.reset()
 
 
 def _connect(driver: Driver, stage: Stage) -> None:

@@ -25,6 +25,11 @@ class Behaviour:
     name: str
     steps: list[dict[str, Any]]
 
+    @property
+    def alone(self) -> bool:
+        """Whether it ends the server, so that no other language can be at it meanwhile."""
+        return any(step.get("runner") in {"stop_server", "restart_server"} for step in self.steps)
+
 
 def behaviours() -> list[Behaviour]:
     """All rows, in the order of their files.

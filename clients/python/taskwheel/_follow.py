@@ -21,12 +21,13 @@ _TRIES = 10
 
 
 class _Patience:
-    """Decides whether a connection that broke is taken up again: if it ever stood, and not for ever."""
+    """Decides whether a connection that broke is taken up again: if it ever stood, and not past a deadline."""
 
-    def __init__(self, transport: Transport | AsyncTransport) -> None:
+    def __init__(self, transport: Transport | AsyncTransport, deadline: float | None = None) -> None:
         self._transport = transport
+        self._deadline = deadline
         self._since = time.monotonic()
-        self._failures = _TRIES
+        self._failures = 0 if transport.answered else _TRIES
 
     def answered(self) -> None:
         """The connection stands."""
@@ -37,9 +38,10 @@ class _Patience:
         broken = isinstance(error, Unavailable) or error.reason == "SUBSCRIBER_TOO_SLOW"
         if time.monotonic() - self._since > 1:  # what is refused is refused at once
             self.answered()
-        if not broken or self._failures >= _TRIES:
+        left = 5.0 if self._deadline is None else self._deadline - time.monotonic()
+        if not broken or self._failures >= _TRIES or left <= 0:
             raise error
-        await self._transport.sleep(min(0.1 * 2**self._failures, 5) * random.uniform(0.5, 1))
+        await self._transport.sleep(min(left, 0.1 * 2**self._failures, 5) * random.uniform(0.5, 1))
         self._failures += 1
         self._since = time.monotonic()
 
@@ -59,7 +61,7 @@ async def wait(
 ) -> TaskRun:
     """The run once it is done, asked for anew as long as there is time."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    patience = _Patience(transport)
+    patience = _Patience(transport, deadline)
     while True:
         left = _WAIT if deadline is None else max(0.0, min(_WAIT, deadline - time.monotonic()))
         request.timeout.CopyFrom(to_duration(left))

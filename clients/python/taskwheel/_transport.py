@@ -83,7 +83,11 @@ def _named(server_name: str | None) -> list[tuple[str, str]]:
 
 
 class _Connection:
-    """What both transports share: where to, as whom, how long, and the stubs over a channel."""
+    """What both transports share: where to, as whom, how long, and the stubs over a channel.
+
+    Attributes:
+        answered: whether the server ever did.
+    """
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class _Connection:
     ) -> None:
         self.address = address or os.environ.get("TASKWHEEL_ADDRESS") or DEFAULT_ADDRESS
         self.timeout = timeout
+        self.answered = False
         self._metadata = metadata
         self.channel = (
             library.insecure_channel(self.address, _OPTIONS)
@@ -126,9 +131,11 @@ class Transport(_Connection):
         """Answer one request, within `timeout` seconds. Raises RpcError."""
         metadata = self.metadata() if metadata is None else metadata
         try:
-            return rpc(request, timeout=timeout or self.timeout, metadata=metadata)
+            response = rpc(request, timeout=timeout or self.timeout, metadata=metadata)
         except grpc.RpcError as failed:
             raise from_grpc(failed) from None
+        self.answered = True
+        return response
 
     async def stream(self, rpc: Any, request: Any) -> AsyncIterator[Any]:
         """Answer the responses to a request, until the server ends them. Raises RpcError."""
@@ -177,9 +184,11 @@ class AsyncTransport(_Connection):
         """Answer one request, within `timeout` seconds. Raises RpcError."""
         metadata = self.metadata() if metadata is None else metadata
         try:
-            return await rpc(request, timeout=timeout or self.timeout, metadata=metadata)
+            response = await rpc(request, timeout=timeout or self.timeout, metadata=metadata)
         except grpc.aio.AioRpcError as failed:
             raise from_grpc(failed) from None
+        self.answered = True
+        return response
 
     async def stream(self, rpc: Any, request: Any) -> AsyncIterator[Any]:
         """Answer the responses to a request, until the server ends them. Raises RpcError."""
