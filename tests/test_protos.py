@@ -1,5 +1,6 @@
 """The contract: its rules as protovalidate reads them, and the stubs that are generated from it."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -213,6 +214,14 @@ def test_the_stubs_import_nothing_but_protobuf_and_grpc():
         "print([name for name in sys.modules if name.startswith(('buf', 'google.api', 'google.rpc'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("folder", ["python", "go", "node/src/gen", "java/src/main/proto"])
+def test_what_is_generated_for_a_language_has_no_foreign_options(folder):
+    files = list((ROOT / "clients" / folder / "taskwheel/v1").glob("*.*"))
+    assert len(files) >= len(list((ROOT / "protos/taskwheel/v1").iterdir()))
+    for path in files:
+        assert not re.search(r"buf[./]validate|google[./]api\b|genproto", path.read_text(encoding="utf-8")), path
 
 
 def test_every_rpc_of_the_design_is_declared_and_no_other():

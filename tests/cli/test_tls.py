@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from taskwheel_server.app import Settings
 from taskwheel_server.errors import InvalidArgument
 from taskwheel_server.rpc.tls import read_credentials
 from tests.conftest import RunningServer
+from tests.toolchains import go_program
 
 
 class Pki:
@@ -135,3 +137,12 @@ def test_files_that_cannot_be_used_are_told(run, pki, options, told):
 def test_a_server_does_not_start_with_files_it_cannot_use(pki, files, told):
     with pytest.raises(InvalidArgument, match=told):
         read_credentials(*(vars(pki)[name] if name else "" for name in files))
+
+
+def test_grpcurl_trusts_the_same_ca(server, pki, mutual):
+    own = ["-cert", pki.own_cert, "-key", pki.own_key] if mutual else []
+    command = [go_program("grpcurl"), "-cacert", pki.ca, "-servername", "wheel.test", *own, server.address]
+    services = subprocess.run([*command, "list"], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert "taskwheel.v1.TaskService" in services.splitlines()
+    answer = [*command, "taskwheel.v1.AdminService/GetServerInfo"]
+    assert '"database"' in subprocess.run(answer, capture_output=True, text=True, timeout=30, check=True).stdout

@@ -17,20 +17,13 @@ import typer.main
 
 from taskwheel import Client
 from taskwheel.cli.app import app
-from tests.toolchains import needed
-from tools.toolchains import go_tool, skipping_fails
+from tests.toolchains import GO_TOOLS, go_program
+from tools.toolchains import skipping_fails
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "127.0.0.1:7420"
 COMMAND = [sys.executable, "-m", "taskwheel.cli"]
-
-# What is installed as the README says, but in a version that does not move.
-GO_TOOLS = {
-    "github.com/fullstorydev/grpcurl/cmd/grpcurl": "v1.9.4",
-    "github.com/grpc-ecosystem/grpc-health-probe": "v0.4.61",
-    "github.com/bojand/ghz/cmd/ghz": "v0.93.0",
-}
 
 # What grpcurl is used for here, by means of `taskwheel call`.
 CALL_AS_GRPCURL = """
@@ -204,7 +197,7 @@ def test_the_client(folder, address):
 @pytest.fixture(scope="module")
 def with_go_tools() -> str:
     """A line that puts the tools on the path."""
-    folders = [str(needed(go_tool, package, version).parent) for package, version in GO_TOOLS.items()]
+    folders = [str(go_program(name).parent) for name in ("grpcurl", "grpc-health-probe", "ghz")]
     return f'export PATH={shlex.quote(":".join(folders))}:"$PATH"\n'
 
 

@@ -26,9 +26,9 @@ Package `taskwheel.v1`, made from the comments of [the contract](../../protos/ta
 
 ## In JSON
 
-grpcurl and `taskwheel call` take and print messages as JSON. Fields are named as here, or in lowerCamelCase; what is
-unset is left out. A request may leave out every field that is not marked as required; what is output only is ignored in
-it.
+[grpcurl and `taskwheel call`](../../README.md#with-grpcurl) take and print messages as JSON. Fields are named as here,
+or in lowerCamelCase; what is unset is left out. Fields that are not marked as required may be left out of a request;
+those that are output only are ignored there.
 
 | type | in JSON |
 |---|---|
