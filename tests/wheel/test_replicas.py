@@ -97,6 +97,23 @@ def test_a_run_cancelled_on_one_is_stopped_on_the_worker_of_another(
     assert wheel.state(run) is State.CANCELLED
 
 
+def test_what_was_said_while_nobody_listened_is_found_even_by_who_hears_again(
+    wheel: HandWheel, other: HandWheel
+) -> None:
+    wheel.task()
+    worker = other.worker()
+    other.run()
+    run = worker.take_one()
+    wheel.cancel(run)
+    other.store.listen(lambda _: None)
+    while not other.store.hears:
+        pass
+    # What the listener says when it is back.
+    tell(other, Hint(untold=True))
+    assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, False)]
+    assert other.stop(run)
+
+
 def test_a_lease_that_one_ends_is_lost_to_the_worker_of_another(wheel: HandWheel, other: HandWheel) -> None:
     wheel.task()
     worker = other.worker()

@@ -64,6 +64,7 @@ class _Book:
             for new in command.runs:
                 if new.request_id is not None:
                     asked.setdefault(new.task.namespace, set()).add(new.request_id)
+        self._lock_limited({new.task for command in commands for new in command.runs})
         for namespace, ids in asked.items():
             for request_id, run in runs.by_request(turn.connection, namespace, ids).items():
                 self._requests[namespace, request_id] = run
@@ -90,16 +91,21 @@ class _Book:
         self._requests |= staged
         return admitted, new
 
+    def _lock_limited(self, refs: set[TaskRef]) -> None:
+        """Keep the tasks that have a limit as they are, in the order in which every server locks them."""
+        connection = self._turn.connection
+        found = {ref: task for ref in refs if (task := tasks.find(connection, ref))}
+        limited = {task.uid for task in found.values() if task.max_concurrent_runs}
+        locked = tasks.lock(connection, limited) if limited else {}
+        for ref, task in found.items():
+            current = locked.get(task.uid, task)
+            if current.delete_time is None:
+                self._tasks[ref] = current
+                if current.overlap_policy is OverlapPolicy.ALLOW and not current.max_concurrent_runs:
+                    self.independent.add(current.uid)
+
     def _task(self, ref: TaskRef) -> Task:
-        task = self._tasks.get(ref)
-        if task is None:
-            task = find_task(self._turn.connection, ref)
-            task = self._tasks[ref] = (
-                find_task(self._turn.connection, ref, lock=True) if task.max_concurrent_runs else task
-            )
-            if task.overlap_policy is OverlapPolicy.ALLOW and not task.max_concurrent_runs:
-                self.independent.add(task.uid)
-        return task
+        return self._tasks.get(ref) or find_task(self._turn.connection, ref, lock=True)
 
 
 def find_task(connection: Connection, ref: TaskRef, *, lock: bool = False) -> Task:

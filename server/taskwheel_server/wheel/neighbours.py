@@ -38,6 +38,8 @@ class Neighbours:
         self._heard: deque[Hint] = deque()
         # When to look around, µs; None: nobody else can have changed anything.
         self.next_look: int | None = None if store.exclusive else 0
+        # Whether something may have been said that was not heard.
+        self._missed = False
 
     def hear(self, hint: Hint) -> None:
         """Keep a hint for the next turn. From any thread."""
@@ -58,7 +60,7 @@ class Neighbours:
                 if session := self._registry.holder(uid):
                     outcome.stops.setdefault(session, []).append(Stop(uid, attempt, lost))
             if hint.untold:
-                self.next_look = 0
+                self.next_look, self._missed = 0, True
         return outcome
 
     def look_around(self, turn: Turn) -> None:
@@ -68,14 +70,14 @@ class Neighbours:
         self._registry.maybe_ready.update(runs.ready_handlers(turn.connection))
         turn.eased.update(runs.tasks_to_release(turn.connection, SLICE))
         turn.outcome.sequences.update(namespaces.sequences(turn.connection))
-        if not self._store.hears:
+        if self._missed or not self._store.hears:
             turn.outcome.untold = True
             check_held(turn, stop=True)
 
     def looked(self, turn: Turn) -> None:
         """Note that the turn has committed."""
         if self.next_look is not None and turn.now >= self.next_look:
-            self.next_look = turn.now + LOOK_EVERY
+            self.next_look, self._missed = turn.now + LOOK_EVERY, False
 
     def tell(self, turn: Turn) -> None:
         """Tell the others what the turn leaves to them."""
