@@ -15,8 +15,9 @@ run:  ## a server, a worker and sample tasks; ARGS=--once ends when they have
 	@sh tools/setup.sh run
 	@$(PY) -m taskwheel.cli dev $(ARGS)
 
-test: setup  ## all tests; ARGS goes to pytest
+test: setup  ## all tests but those of the other languages; ARGS goes to pytest
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(PY) -m tests.conformance --lacking
 
 test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
 	@TASKWHEEL_TEST_FAULTS=full $(PY) -m pytest tests/faults $(ARGS)

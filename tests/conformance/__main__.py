@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -28,6 +28,9 @@ def main() -> int:
     arguments = _arguments()
     languages = [one for one in LANGUAGES if not arguments.only or one.name in arguments.only]
     rows = [row for row in behaviours() if arguments.k in row.name]
+    strict = os.environ.get("CI") == "true"
+    if arguments.lacking:
+        return _tell_lacking(languages, strict=strict)
     matrix = Matrix(rows, languages)
     ready: list[Language] = []
     for language in languages:
@@ -40,7 +43,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         _play(ready, rows, matrix, Path(folder), verbose=arguments.verbose)
     print(matrix)
-    return matrix.status(strict=os.environ.get("CI") == "true")
+    return matrix.status(strict=strict)
+
+
+def _tell_lacking(languages: Sequence[Language], *, strict: bool) -> int:
+    """Print what `make test` leaves to `make test-clients`, and what that cannot run here either."""
+    print(
+        "not among these: the clients of", ", ".join(one.name for one in languages if one.tools), "(make test-clients)"
+    )
+    lacking = {one.name: why for one in languages if (why := one.lacks())}
+    for name, why in lacking.items():
+        print(f"make test-clients skips {name}: {why}")
+    return int(strict and bool(lacking))
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=[one.name for one in LANGUAGES], help="a language")
     parser.add_argument("-k", default="", metavar="TEXT", help="behaviours whose names contain it")
     parser.add_argument("--no-build", action="store_true", help="run what is built already, and the table alone")
+    parser.add_argument("--lacking", action="store_true", help="run nothing; print which languages cannot be run here")
     parser.add_argument("-v", "--verbose", action="store_true", help="print steps and answers")
     return parser.parse_args()
 
