@@ -110,6 +110,7 @@ def test_what_was_said_while_nobody_listened_is_found_even_by_who_hears_again(
         pass
     # What the listener says when it is back.
     tell(other, Hint(untold=True))
+    look(other)
     assert [(stop.uid, stop.lost) for stop in worker.stops] == [(run.uid, False)]
     assert other.stop(run)
 
