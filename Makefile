@@ -23,7 +23,7 @@ test-faults: setup  ## the fault tests at full size: hours; ARGS goes to pytest
 	@TASKWHEEL_TEST_FAULTS=full $(PY) -m pytest tests/faults $(ARGS)
 
 test-clients: setup  ## every language through one table of behaviours, as a matrix; ARGS="--only go" and more
-	@$(PY) -m tests.conformance $(ARGS)
+	@GRPC_VERBOSITY=NONE $(PY) -m tests.conformance $(ARGS)
 
 test-ha: setup  ## tests on PostgreSQL under Patroni, whose leader is killed, and behind PgBouncer; installs them if root
 	@sh tools/ha.sh $(ARGS)
