@@ -22,11 +22,11 @@ def main() -> int:
     """Measure and print; return 1 if taskwheel could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description="Measure taskwheel and its peers.")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the work, once: does all of it work?")
-    parser.add_argument("--only", default="", metavar="WORD", help="only the peers whose name holds WORD")
+    parser.add_argument("--only", default="", metavar="WORD", help="only the systems whose name holds WORD")
     parser.add_argument("--scenario", default="", metavar="WORD", help="only the scenarios whose name holds WORD")
     parser.add_argument("--repetitions", type=int, metavar="N", help="of each measurement")
     arguments = parser.parse_args()
-    systems = [*OURS, *(peer for peer in PEERS if arguments.only.lower() in peer.name.lower())]
+    systems = [system for system in (*OURS, *PEERS) if arguments.only.lower() in system.name.lower()]
     # So that whoever ends this program ends the services with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     BUILD.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def main() -> int:
             if system.name not in faults:
                 readings[system.name].append(_measure(Bench(system, log, scale), arguments.scenario, faults))
     rows = {name: merged(measured) for name, measured in readings.items()}
-    print(table(rows, next((ours.name for ours in reversed(OURS) if rows[ours.name]), "")))
+    print(table(rows, next((ours.name for ours in reversed(OURS) if rows.get(ours.name)), "")))
     for name, fault in faults.items():
         print(f"\n{name}: {fault}")
     return int(any(name.startswith("taskwheel") for name in faults))

@@ -61,6 +61,7 @@ _TUNED_RIVER = {"RIVER_MAX_WORKERS": "1000", "RIVER_FETCH_COOLDOWN_MS": "5"}
 
 OURS = (
     System("taskwheel, SQLite", _ours("taskwheel_peer"), services.taskwheel_on_sqlite),
+    System("taskwheel, SQLite, Go client", _go("taskwheel"), services.taskwheel_on_sqlite),
     System(
         "taskwheel, PostgreSQL, plain calls",
         _ours("plain_calls"),
@@ -68,6 +69,7 @@ OURS = (
         skips=("drain", "at_once", "schedules"),
     ),
     System("taskwheel, PostgreSQL", _ours("taskwheel_peer"), services.taskwheel_on_postgres),
+    System("taskwheel, PostgreSQL, Go client", _go("taskwheel"), services.taskwheel_on_postgres),
 )
 PEERS = (
     System("River, MaxWorkers 1000, cooldown 5 ms", _go("river"), services.postgres, environment=_TUNED_RIVER),

@@ -1,4 +1,4 @@
-// The drivers of the Go peers: `peers PEER SCENARIO [NUMBER...]`, in the protocol of ../README.md.
+// The drivers that are written in Go: `peers PEER SCENARIO [NUMBER...]`, in the protocol of ../README.md.
 package main
 
 import (
@@ -46,7 +46,7 @@ type Peer interface {
 
 func main() {
 	log.SetFlags(0)
-	peer := map[string]func() Peer{"river": newRiver, "asynq": newAsynq}[os.Args[1]]()
+	peer := map[string]func() Peer{"river": newRiver, "asynq": newAsynq, "taskwheel": newTaskwheel}[os.Args[1]]()
 	switch os.Args[2] {
 	case "setup":
 		begin()
