@@ -21,6 +21,7 @@ GENERATED: dict[tuple[Path, str], Callable[[], Files]] = {
     (Path("server/taskwheel_server/rpc"), "*.binpb"): stubs.descriptors,
     (Path("clients/go/taskwheel/v1"), "*"): stubs.go,
     (Path("clients/node/src/gen/taskwheel/v1"), "*"): stubs.typescript,
+    (Path("clients/node/src/gen/google/rpc"), "*"): stubs.typescript_errors,
     (Path("clients/java/src/main/proto/taskwheel/v1"), "*"): stubs.java,
     (Path("docs/api"), "*"): reference.pages,
 }

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from google import rpc
+
 from tools.protos import contract
 from tools.protos.contract import Files
 from tools.toolchains import go_tool, npm_tool
@@ -58,6 +60,18 @@ def typescript() -> Files:
     """Return the messages and services of the Node client."""
     plugin = npm_tool("@bufbuild/protoc-gen-es", "2.17.0")
     return protoc({"es": ["target=ts", "import_extension=js"]}, {"es": plugin})
+
+
+def typescript_errors() -> Files:
+    """Return the details of errors: Connect, which the Node client goes by, does not bring them."""
+    plugin = npm_tool("@bufbuild/protoc-gen-es", "2.17.0")
+    source = "google/rpc/error_details.proto"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{Path(rpc.__path__[0]).parents[1]}"]
+        command += [f"--plugin=protoc-gen-es={plugin}", f"--es_out={folder}"]
+        command += ["--es_opt=target=ts", "--es_opt=import_extension=js"]
+        subprocess.run([*command, source], check=True)
+        return {path.name: path.read_bytes() for path in Path(folder, source).parent.iterdir()}
 
 
 def java() -> Files:
