@@ -51,6 +51,9 @@ record RpcFailure(Status.Code code, String text, List<Message> details, Throwabl
     }
 
     static RpcFailure of(Status status, Metadata trailers) {
+        if (status.getCause() instanceof StatusRuntimeException refused) { // before it was sent
+            return of(refused);
+        }
         String text = status.getDescription() == null ? status.getCode().name() : status.getDescription();
         return new RpcFailure(status.getCode(), text, sent(trailers), status.getCause());
     }
