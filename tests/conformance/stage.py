@@ -17,7 +17,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from taskwheel._errors import from_grpc
 from tests.client.proxy import Proxy
 from tests.conformance.drivers.answers import error_of
-from tests.conformance.matching import differences
+from tests.conformance.matching import differences, filled
 from tests.conformance.methods import method_of
 from tests.conformance.pretended import Pretended
 from tests.faults.processes import ROOT, free_target
@@ -128,8 +128,11 @@ class Stage:
         """Break the connections through the proxy."""
         self._proxy.cut()
 
-    def call(self, method: str, request: dict[str, Any]) -> Any:
-        """Call the server. Raises Refused."""
+    def call(self, method: str, request: dict[str, Any], times: int = 1) -> Any:
+        """Call the server, so many times, and answer what it answered last. Raises Refused."""
+        return [self._call(method, filled(request, {"n": number})) for number in range(times)][-1]
+
+    def _call(self, method: str, request: dict[str, Any]) -> Any:
         rpc = method_of(method)
         call = self._channel.unary_unary(
             f"/taskwheel.v1.{method}",
@@ -146,7 +149,7 @@ class Stage:
         """Wait until a run is as it is to be."""
         limit = time.monotonic() + PATIENCE
         while True:
-            found = self.call("TaskRunService/GetTaskRun", {"name": run})
+            found = self._call("TaskRunService/GetTaskRun", {"name": run})
             if not list(differences(expected, found)) or time.monotonic() > limit:
                 return found
             time.sleep(0.01)
