@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,7 @@ type Client struct {
 	conn      *grpc.ClientConn
 	timeout   time.Duration
 	coalescer *coalescer
+	stood     atomic.Bool // whether the server has ever answered
 }
 
 // Option changes how a Client connects.
@@ -99,23 +101,21 @@ func NewClient(address string, opts ...Option) (*Client, error) {
 	for _, option := range opts {
 		option(&o)
 	}
-	conn, err := dial(cmp.Or(address, os.Getenv("TASKWHEEL_ADDRESS"), DefaultAddress), o)
+	c := &Client{timeout: o.timeout}
+	conn, err := c.dial(cmp.Or(address, os.Getenv("TASKWHEEL_ADDRESS"), DefaultAddress), o)
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{
-		Tasks:   pb.NewTaskServiceClient(conn),
-		Runs:    pb.NewTaskRunServiceClient(conn),
-		Events:  pb.NewEventServiceClient(conn),
-		Workers: pb.NewWorkerServiceClient(conn),
-		Admin:   pb.NewAdminServiceClient(conn),
-		conn:    conn,
-		timeout: o.timeout,
-	}
+	c.conn = conn
+	c.Tasks = pb.NewTaskServiceClient(conn)
+	c.Runs = pb.NewTaskRunServiceClient(conn)
+	c.Events = pb.NewEventServiceClient(conn)
+	c.Workers = pb.NewWorkerServiceClient(conn)
+	c.Admin = pb.NewAdminServiceClient(conn)
 	if o.coalesce {
-		client.coalescer = newCoalescer(client.Tasks, o.timeout)
+		c.coalescer = newCoalescer(c.Tasks, o.timeout)
 	}
-	return client, nil
+	return c, nil
 }
 
 // Close ends the connection. What is under way ends with an error of the code Unavailable.

@@ -153,6 +153,12 @@ func TestAWaitEndsWithTheDeadlineAndTellsWhereTheRunStands(t *testing.T) {
 	if !errors.As(err, &late) || late.Run.GetState() != pb.TaskRun_PENDING || !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
+	for _, timeout := range []time.Duration{0, time.Millisecond} {
+		err = client.RunWithResult(soon(t), task, nil, nil, WithWait(timeout))
+		if !errors.As(err, &late) || late.Run.GetTaskId() != task {
+			t.Error(err)
+		}
+	}
 	ctx, cancel = context.WithCancel(soon(t))
 	cancel()
 	if _, err = client.Wait(ctx, &pb.WaitTaskRunRequest{Name: run.GetName()}); !errors.Is(err, context.Canceled) {

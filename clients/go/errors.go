@@ -130,6 +130,9 @@ type UnsupportedValueError struct {
 // Error tells what is wrong, and where.
 func (e *UnsupportedValueError) Error() string { return e.Path + ": " + e.Description }
 
+// ErrorName is by what retry policies know it, in every language.
+func (e *UnsupportedValueError) ErrorName() string { return "UnsupportedValue" }
+
 // gRPC itself refuses these, on either side of the connection.
 var tooLarge = regexp.MustCompile(`(?:trying to send|SERVER: Received) message larger than max \((\d+) vs\. (\d+)\)`)
 

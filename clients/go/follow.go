@@ -29,7 +29,12 @@ type patience struct {
 	failures int
 }
 
-func newPatience() *patience { return &patience{time.Now(), maxTries} }
+func (c *Client) newPatience() *patience {
+	if c.stood.Load() {
+		return &patience{time.Now(), 0}
+	}
+	return &patience{time.Now(), maxTries}
+}
 
 // answered tells that the connection stands.
 func (p *patience) answered() { p.failures = 0 }
@@ -52,46 +57,47 @@ func (p *patience) after(ctx context.Context, err error) error {
 	return nil
 }
 
-// withDefaultWait bounds a context that has no deadline.
-func withDefaultWait(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, bounded := ctx.Deadline(); bounded {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, DefaultWait)
-}
-
-// Wait answers a run once it is done, however it ended; a restart of the server meanwhile is waited out. It waits until
-// the deadline of the context, or for DefaultWait; the timeout of the request is not looked at.
+// Wait answers a run once it is done, however it ended; a restart of the server meanwhile is waited out. It waits for
+// the timeout of the request, which may be of any length; if that is unset, until the deadline of the context; without
+// one, for DefaultWait.
 //
-// The error is a *RunNotDoneError if the time has passed; the run then goes on.
+// The error is a *RunNotDoneError if that time has passed; the run then goes on.
 func (c *Client) Wait(ctx context.Context, request *pb.WaitTaskRunRequest) (*pb.TaskRun, error) {
-	ctx, cancel := withDefaultWait(ctx)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
 	request = proto.CloneOf(request)
-	patience := newPatience()
+	deadline := time.Now().Add(lengthOf(ctx, request))
+	pausing, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	patience := c.newPatience()
 	for {
-		left := time.Until(deadline)
-		last := left <= maxWait
-		if last { // leaves time for the answer
-			left = max(left-min(left/10, 100*time.Millisecond), 0)
-		}
-		request.Timeout = durationpb.New(min(left, maxWait))
+		left := min(max(time.Until(deadline), 0), maxWait)
+		request.Timeout = durationpb.New(left)
 		run, err := c.Runs.WaitTaskRun(ctx, request)
-		if err != nil {
-			if err := patience.after(ctx, err); err != nil {
+		over := time.Until(deadline) <= 0
+		switch {
+		case err != nil:
+			if err := patience.after(pausing, err); err != nil {
 				return nil, err
 			}
 			continue
-		}
-		patience.answered()
-		if run.GetDone() {
+		case run.GetDone():
 			return run, nil
-		}
-		if last {
+		case over:
 			return nil, &RunNotDoneError{run}
 		}
+		patience.answered()
 	}
+}
+
+// lengthOf is how long to wait.
+func lengthOf(ctx context.Context, request *pb.WaitTaskRunRequest) time.Duration {
+	if request.Timeout != nil {
+		return request.GetTimeout().AsDuration()
+	}
+	if deadline, bounded := ctx.Deadline(); bounded {
+		left := time.Until(deadline)
+		return left - min(left/10, 100*time.Millisecond) // leaves time for the answer
+	}
+	return DefaultWait
 }
 
 // ListTasks iterates over all tasks that match the request, page by page as they are asked for; nil: over all tasks,
@@ -175,7 +181,7 @@ func (c *Client) WatchEvents(ctx context.Context, request *pb.WatchEventsRequest
 			return c.Events.WatchEvents(ctx, request)
 		},
 		advance:  func(response *pb.WatchEventsResponse) { request.AfterSequence = &response.Sequence },
-		patience: newPatience(),
+		patience: c.newPatience(),
 		within:   c.timeout,
 	}
 	response, err := stream.next()
@@ -209,7 +215,7 @@ func (c *Client) FollowLogs(ctx context.Context, request *pb.StreamTaskRunLogsRe
 				last := response.Entries[len(response.Entries)-1]
 				request.Name, request.AfterSequence = last.GetRun(), last.GetSequence()
 			},
-			patience: newPatience(),
+			patience: c.newPatience(),
 		}
 		defer stream.close()
 		for {

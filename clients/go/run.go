@@ -2,9 +2,11 @@ package taskwheel
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "example.com/taskwheel/go/taskwheel/v1"
@@ -16,52 +18,68 @@ const (
 	batchBytes = 3 << 20
 )
 
-// RunOption sets a field of the request for a run.
-type RunOption func(*pb.RunTaskRequest)
+// RunOption sets a field of the request for a run, or how long to wait for it.
+type RunOption func(*runCall)
+
+type runCall struct {
+	request *pb.RunTaskRequest
+	wait    *durationpb.Duration
+}
 
 // WithPriority replaces the priority of the task; higher goes first.
 func WithPriority(priority int32) RunOption {
-	return func(r *pb.RunTaskRequest) { r.Priority = &priority }
+	return func(c *runCall) { c.request.Priority = &priority }
 }
 
 // WithScheduleTime sets the earliest time at which the run may start.
 func WithScheduleTime(instant time.Time) RunOption {
-	return func(r *pb.RunTaskRequest) { r.ScheduleTime = timestamppb.New(instant) }
+	return func(c *runCall) { c.request.ScheduleTime = timestamppb.New(instant) }
 }
 
 // WithTags adds tags to those of the task.
 func WithTags(tags ...string) RunOption {
-	return func(r *pb.RunTaskRequest) { r.Tags = append(r.Tags, tags...) }
+	return func(c *runCall) { c.request.Tags = append(c.request.Tags, tags...) }
 }
 
 // WithLabels adds labels to those of the task.
 func WithLabels(labels map[string]string) RunOption {
-	return func(r *pb.RunTaskRequest) { r.Labels = labels }
+	return func(c *runCall) { c.request.Labels = labels }
 }
 
 // WithRequestID makes the call safe to repeat by the caller: the same id answers the same run. One is made for each
 // call when none is given.
 func WithRequestID(id string) RunOption {
-	return func(r *pb.RunTaskRequest) { r.RequestId = id }
+	return func(c *runCall) { c.request.RequestId = id }
+}
+
+// WithWait sets how long RunWithResult waits. Default: until the deadline of the context; without one, for DefaultWait.
+func WithWait(length time.Duration) RunOption {
+	return func(c *runCall) { c.wait = durationpb.New(length) }
 }
 
 // NewRunRequest makes the request for a run. See Run.
 func NewRunRequest(task string, payload any, opts ...RunOption) (*pb.RunTaskRequest, error) {
+	call, err := newRunCall(task, payload, opts)
+	return call.request, err
+}
+
+func newRunCall(task string, payload any, opts []RunOption) (call runCall, err error) {
 	request := &pb.RunTaskRequest{Name: task}
 	if payload != nil {
 		object, err := Payload(payload)
 		if err != nil {
-			return nil, err
+			return call, err
 		}
 		request.Input = &pb.RunTaskRequest_Payload{Payload: object}
 	}
+	call.request = request
 	for _, option := range opts {
-		option(request)
+		option(&call)
 	}
 	if request.RequestId == "" {
 		request.RequestId = mintRequestID()
 	}
-	return request, nil
+	return call, nil
 }
 
 // Run starts a run of a task, and answers it as it was admitted. Runs with a payload that concurrent callers start
@@ -76,6 +94,10 @@ func (c *Client) Run(ctx context.Context, task string, payload any, opts ...RunO
 	if err != nil {
 		return nil, err
 	}
+	return c.start(ctx, request)
+}
+
+func (c *Client) start(ctx context.Context, request *pb.RunTaskRequest) (*pb.TaskRun, error) {
 	if c.coalescer == nil || request.Input == nil {
 		return c.Tasks.RunTask(ctx, request)
 	}
@@ -112,25 +134,30 @@ func batchSize[Item any](items []Item, request func(Item) *pb.RunTaskRequest) in
 }
 
 // RunWithResult runs a task, waits for its last attempt, and stores what the handler returned in the value that result
-// points to, as Decode does; nil leaves it out. Without a deadline of the context it waits for DefaultWait.
+// points to, as Decode does; nil leaves it out. How long it waits is told at WithWait.
 //
 // The error is a *RunFailedError if the run ended otherwise than SUCCEEDED, and a *RunNotDoneError if the time has
 // passed; the run then goes on.
 func (c *Client) RunWithResult(ctx context.Context, task string, payload, result any, opts ...RunOption) error {
-	ctx, cancel := withDefaultWait(ctx)
-	defer cancel()
-	run, err := c.Run(ctx, task, payload, opts...)
+	call, err := newRunCall(task, payload, opts)
 	if err != nil {
 		return err
 	}
-	run, err = c.Wait(ctx, &pb.WaitTaskRunRequest{Name: run.GetName(), FollowRetries: true})
+	started, err := c.start(ctx, call.request)
 	if err != nil {
 		return err
 	}
-	if run.GetState() != pb.TaskRun_SUCCEEDED {
+	wait := &pb.WaitTaskRunRequest{Name: started.GetName(), FollowRetries: true, Timeout: call.wait}
+	run, err := c.Wait(ctx, wait)
+	var unanswered *Error
+	switch {
+	case errors.As(err, &unanswered) && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &RunNotDoneError{started}
+	case err != nil:
+		return err
+	case run.GetState() != pb.TaskRun_SUCCEEDED:
 		return &RunFailedError{run}
-	}
-	if result == nil {
+	case result == nil:
 		return nil
 	}
 	return Decode(run.GetResult(), result)

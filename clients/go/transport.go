@@ -36,7 +36,7 @@ const serviceConfig = `{"methodConfig": [
 	]}
 ]}`
 
-func dial(address string, o options) (*grpc.ClientConn, error) {
+func (c *Client) dial(address string, o options) (*grpc.ClientConn, error) {
 	security := insecure.NewCredentials()
 	if o.tls != nil {
 		security = credentials.NewTLS(o.tls)
@@ -59,7 +59,7 @@ func dial(address string, o options) (*grpc.ClientConn, error) {
 			// What the server takes: more is refused before it is sent.
 			grpc.MaxCallSendMsgSize(4<<20),
 		),
-		grpc.WithChainUnaryInterceptor(unaryInterceptor(o.timeout)),
+		grpc.WithChainUnaryInterceptor(c.invoke),
 		grpc.WithChainStreamInterceptor(streamInterceptor),
 	}
 	for _, perCall := range o.credentials {
@@ -68,18 +68,21 @@ func dial(address string, o options) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address, append(dialOptions, o.dial...)...)
 }
 
-func unaryInterceptor(timeout time.Duration) grpc.UnaryClientInterceptor {
-	return func(
-		ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
-		opts ...grpc.CallOption,
-	) error {
-		if _, bounded := ctx.Deadline(); !bounded {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, allowance(request, timeout))
-			defer cancel()
-		}
-		return newError(ctx, invoke(ctx, method, repeatable(request), answer, conn, opts...))
+// invoke makes a call with a deadline, that is safe to repeat, and whose error is of the type *Error.
+func (c *Client) invoke(
+	ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
+	opts ...grpc.CallOption,
+) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, allowance(request, c.timeout))
+		defer cancel()
 	}
+	err := invoke(ctx, method, repeatable(request), answer, conn, opts...)
+	if err == nil && !c.stood.Load() {
+		c.stood.Store(true)
+	}
+	return newError(ctx, err)
 }
 
 // allowance is how long a call may take that has no deadline of its own.

@@ -38,8 +38,8 @@ func TestWhatAHandlerDoesIsTheErrorOfTheRunAndTheWorkerGoesOn(t *testing.T) {
 		}, "errors.errorString", "CardDeclined", "paying: by the bank"},
 		{func(context.Context, *Run) (any, error) { return nothing[1], nil }, "taskwheel.panicError", "panic", "index out of range"},
 		{func(context.Context, *Run) (any, error) { runtime.Goexit(); return nil, nil }, "errors.errorString", "errorString", "Goexit"},
-		{func(context.Context, *Run) (any, error) { return func() {}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValueError", "result: func() is not JSON"},
-		{func(context.Context, *Run) (any, error) { return map[string]any{"n": 1 << 60}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValueError", "result.n: an integer beyond 2^53"},
+		{func(context.Context, *Run) (any, error) { return func() {}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValue", "result: func() is not JSON"},
+		{func(context.Context, *Run) (any, error) { return map[string]any{"n": 1 << 60}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValue", "result.n: an integer beyond 2^53"},
 		{func(context.Context, *Run) (any, error) { return strings.Repeat("x", 1<<20), nil }, "system", "resultTooLarge", "more than 1 MiB"},
 		{func(context.Context, *Run) (any, error) { return nil, errors.New(strings.Repeat("é", 1<<20)) }, "errors.errorString", "errorString", "éé"},
 	} {
