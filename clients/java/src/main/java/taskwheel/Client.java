@@ -264,7 +264,7 @@ public final class Client implements AutoCloseable {
     /** A run once it is done, or its last attempt; as {@link #waitFor(String, Duration)}. */
     public TaskRun waitFor(WaitTaskRunRequest request, Duration timeout) {
         long end = System.nanoTime() + timeout.toNanos();
-        Patience patience = new Patience();
+        Patience patience = new Patience(transport);
         while (true) {
             Duration left = Duration.ofNanos(Math.max(0, Math.min(WAIT.toNanos(), end - System.nanoTime())));
             try {
@@ -280,7 +280,7 @@ public final class Client implements AutoCloseable {
                     throw new RunNotDoneException(run);
                 }
             } catch (RpcException.Unavailable error) {
-                Promises.sleep(patience.after(error));
+                Promises.sleep(patience.after(error, end));
             }
         }
     }

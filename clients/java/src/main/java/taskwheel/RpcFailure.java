@@ -17,6 +17,7 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.ProtoUtils;
+import java.nio.channels.ClosedChannelException;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -84,6 +85,10 @@ record RpcFailure(Status.Code code, String text, List<Message> details, Throwabl
             case UNAUTHENTICATED -> new RpcException.Unauthenticated(this);
             case PERMISSION_DENIED -> new RpcException.PermissionDenied(this);
             case UNIMPLEMENTED -> new RpcException.Unimplemented(this);
+            // What netty makes of a connection that closes while it is written to.
+            case UNKNOWN -> cause instanceof ClosedChannelException
+                    ? new RpcException.Unavailable(this)
+                    : new RpcException(this);
             default -> new RpcException(this);
         };
     }

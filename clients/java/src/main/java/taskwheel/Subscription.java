@@ -25,7 +25,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
 
     private final Transport transport;
     private final Cursor<?, ?, T> cursor;
-    private final Patience patience = new Patience();
+    private final Patience patience;
     private final Queue<T> items = new ArrayDeque<>();
     private long openNotBefore = System.nanoTime();
     private volatile boolean closed;
@@ -33,6 +33,7 @@ public final class Subscription<T> implements Iterable<T>, AutoCloseable {
     Subscription(Transport transport, Cursor<?, ?, T> cursor) {
         this.transport = transport;
         this.cursor = cursor;
+        this.patience = new Patience(transport);
     }
 
     /**

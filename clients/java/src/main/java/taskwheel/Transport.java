@@ -25,7 +25,7 @@ import java.util.function.Supplier;
 /** The connection to a server: calls that block, calls that answer a future, and streams. */
 final class Transport implements AutoCloseable {
     private static final int MIB = 1 << 20;
-    private static final long FIRST_PAUSE_MS = 200;
+    private static final long FIRST_PAUSE_MS = 50;
     private static final long LAST_PAUSE_MS = 5_000;
 
     private static final Map<String, ?> RETRY = Map.of(
@@ -38,7 +38,8 @@ final class Transport implements AutoCloseable {
             "backoffMultiplier",
             2.0,
             "retryableStatusCodes",
-            List.of("UNAVAILABLE", "CANCELLED"));
+            // The last is what netty makes of a connection that closes while it is written to.
+            List.of("UNAVAILABLE", "CANCELLED", "UNKNOWN"));
 
     /**
      * Every call but these is safe to repeat: it changes nothing, or changes to a given state, or has a request_id.
@@ -61,6 +62,7 @@ final class Transport implements AutoCloseable {
     private final Supplier<Map<String, String>> metadata;
     private final ManagedChannel channel;
     private long pause = FIRST_PAUSE_MS;
+    private volatile boolean answered;
 
     Transport(ConnectionBuilder<?> options, Duration timeout) {
         this.address = options.address;
@@ -106,6 +108,11 @@ final class Transport implements AutoCloseable {
         delayed.execute(this::reconnect);
     }
 
+    /** Whether the server ever did. */
+    boolean answered() {
+        return answered;
+    }
+
     /** What goes with the next call. */
     Map<String, String> metadata() {
         return metadata.get();
@@ -119,7 +126,9 @@ final class Transport implements AutoCloseable {
     /** The answer to one request, within a given time. Throws RpcException. */
     <Q, R> R call(MethodDescriptor<Q, R> method, Q request, Duration within) {
         try {
-            return ClientCalls.blockingUnaryCall(as(metadata()), method, options(within), request);
+            R answer = ClientCalls.blockingUnaryCall(as(metadata()), method, options(within), request);
+            answered = true;
+            return answer;
         } catch (StatusRuntimeException thrown) {
             throw RpcFailure.of(thrown).toException();
         }
@@ -130,11 +139,11 @@ final class Transport implements AutoCloseable {
             MethodDescriptor<Q, R> method, Q request, Duration within, Map<String, String> sent) {
         CompletableFuture<R> promise = new CompletableFuture<>();
         ClientCalls.asyncUnaryCall(as(sent).newCall(method, options(within)), request, new StreamObserver<R>() {
-            private R answer;
+            private R received;
 
             @Override
             public void onNext(R answer) {
-                this.answer = answer;
+                received = answer;
             }
 
             @Override
@@ -145,7 +154,8 @@ final class Transport implements AutoCloseable {
 
             @Override
             public void onCompleted() {
-                promise.complete(answer);
+                answered = true;
+                promise.complete(received);
             }
         });
         return promise;

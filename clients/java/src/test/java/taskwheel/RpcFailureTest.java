@@ -12,6 +12,7 @@ import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
+import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -38,6 +39,8 @@ class RpcFailureTest {
                 arguments(Status.UNAUTHENTICATED, RpcException.Unauthenticated.class),
                 arguments(Status.PERMISSION_DENIED, RpcException.PermissionDenied.class),
                 arguments(Status.UNIMPLEMENTED, RpcException.Unimplemented.class),
+                arguments(Status.UNKNOWN, RpcException.class),
+                arguments(Status.UNKNOWN.withCause(new ClosedChannelException()), RpcException.Unavailable.class),
                 arguments(Status.INTERNAL, RpcException.class),
                 arguments(Status.DATA_LOSS, RpcException.class));
     }

@@ -82,7 +82,9 @@ final class Answers {
             told.addProperty("reason", "REQUEST_TOO_LARGE");
         } else if (error instanceof RpcException rpc) {
             told.addProperty("code", rpc.code().name());
-            told.addProperty("reason", rpc.reason());
+            if (!rpc.reason().isEmpty()) {
+                told.addProperty("reason", rpc.reason());
+            }
             told.add("metadata", GSON.toJsonTree(rpc.metadata()));
             told.add("fields", GSON.toJsonTree(new ArrayList<>(rpc.fields().keySet())));
             rpc.retryAfter().ifPresent(after -> told.addProperty("retry_after", after.toNanos() / 1e9));
