@@ -129,9 +129,14 @@ export class RequestTooLarge extends RpcError {}
 
 /** The server cannot be reached or cannot answer now. */
 export class Unavailable extends Retryable {
-  /** Whether the request got nowhere: what it would change has not been changed. */
+  /** Whether there was no connection, and so the request got nowhere: what it would change has not been changed. */
   get unsent(): boolean {
-    return errorCodes(this.failed).some((code) => CONNECTION_REFUSED.has(code));
+    return errorCodes(this.failed).some((code) => NO_CONNECTION.test(code));
+  }
+
+  /** Whether there was a connection, and it broke. */
+  get cut(): boolean {
+    return !this.reason && !this.unsent;
   }
 }
 
@@ -206,7 +211,8 @@ const BY_CODE: Record<string, typeof RpcError> = {
 // The library of gRPC refuses by itself, on either side of the connection.
 const TOO_LARGE = /larger than (?:configured writeMaxBytes|max \()/;
 
-const CONNECTION_REFUSED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+// Of the operating system, and of TLS that does not trust the other side.
+const NO_CONNECTION = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|EPROTO|UNABLE_TO_.*|ERR_(?:TLS|SSL)_.*|.*CERT.*)$/;
 
 /** The error for a call that failed, with every detail that came with it. */
 export function rpcError(cause: unknown): RpcError {

@@ -1,7 +1,7 @@
 /** Long reads: pages, waits and streams that survive a broken connection. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
-import { RunNotDone } from "./errors.js";
+import { RunNotDone, Unavailable } from "./errors.js";
 import type { WatchEventsRequest, WatchEventsResponse } from "./gen/taskwheel/v1/event_service_pb.js";
 import type { LogEntry } from "./gen/taskwheel/v1/log_entry_pb.js";
 import { WaitTaskRunRequestSchema, type StreamTaskRunLogsRequest } from "./gen/taskwheel/v1/task_run_service_pb.js";
@@ -17,11 +17,13 @@ const TRIES = 10;
 
 /** Decides whether a connection that broke is taken up again: if it ever stood, and not for ever. */
 class Patience {
-  #failures = TRIES;
+  #stood = false;
+  #failures = 0;
   #since = performance.now();
 
   /** The connection stands. */
   answered(): void {
+    this.#stood = true;
     this.#failures = 0;
   }
 
@@ -31,7 +33,8 @@ class Patience {
       // What is refused is refused at once.
       this.answered();
     }
-    if (!isBroken(error) || this.#failures >= TRIES) {
+    this.#stood ||= error instanceof Unavailable && error.cut;
+    if (!isBroken(error) || !this.#stood || this.#failures >= TRIES) {
       throw error;
     }
     await sleep(Math.min(100 * 2 ** this.#failures, 5000) * (0.5 + Math.random() / 2), undefined, { signal });
