@@ -3,7 +3,7 @@ PY := .venv/bin/python
 ARGS ?=
 RELEASED := protos/released.binpb
 
-.PHONY: help setup run test test-faults test-ha test-clients verify fix bench bench-peers protos release-protos lock
+.PHONY: help setup run test test-faults test-ha test-clients verify fix bench bench-peers bench-replicas protos release-protos lock
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1	\2/' | expand -t 16
@@ -47,6 +47,10 @@ bench: setup  ## the benchmarks, a line a figure
 
 bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with ratios
 	@$(PY) -m benchmarks.peers $(ARGS)
+
+bench-replicas: setup  ## several servers on one PostgreSQL, and one on a PostgreSQL with 10 million runs
+	@$(PY) -m benchmarks.replicas
+	@$(PY) -m benchmarks.large $(ARGS)
 
 protos: setup  ## the generated code and reference anew
 	$(PY) -m tools.protos

@@ -95,10 +95,16 @@ def taskwheel_on_sqlite(site: Site) -> None:
 def taskwheel_on_postgres(site: Site) -> None:
     """Start taskwheel on PostgreSQL."""
     postgres(site)
-    _taskwheel(site, site.environment["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
+    replica(site)
 
 
-def _taskwheel(site: Site, url: str) -> None:
+def replica(site: Site) -> str:
+    """Start one taskwheel more on the site's PostgreSQL and return its address: the one that drivers talk to now."""
+    return _taskwheel(site, site.environment["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
+
+
+def _taskwheel(site: Site, url: str) -> str:
     target = free_target()
     site.serve(target, [sys.executable, "-m", "taskwheel.cli", "serve", "--listen", target, "--database-url", url])
     site.environment["TASKWHEEL_ADDRESS"] = target
+    return target

@@ -39,6 +39,11 @@ class Child:
         """CPU seconds used so far by it and its descendants, those that ended included."""
         return sum(sum(times) for times in _family(self.popen.pid)) / _TICKS
 
+    @property
+    def memory(self) -> int:
+        """Resident memory, bytes."""
+        return int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
     def stop(self) -> None:
         """End it by the end of its input, or by the signal if it has none; by force if it does not heed that."""
         if self.popen.stdin:
@@ -103,6 +108,11 @@ class Site:
         for service in reversed(self._services):
             service.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def memory(self) -> int:
+        """Resident memory of the service that was started last, bytes."""
+        return self._services[-1].memory
 
     @property
     def cpu(self) -> float:
