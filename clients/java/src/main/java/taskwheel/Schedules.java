@@ -8,7 +8,10 @@ import taskwheel.v1.Schedule;
 public final class Schedules {
     private Schedules() {}
 
-    /** Due by a cron expression in UTC: five fields in the dialect of Debian's crontab(5), or {@code @daily} and the like. */
+    /**
+     * Due by a cron expression in UTC: five fields in the dialect of Debian's crontab(5), or {@code @daily} and the
+     * like.
+     */
     public static Schedule cron(String expression) {
         return Schedule.newBuilder().setCron(expression).build();
     }

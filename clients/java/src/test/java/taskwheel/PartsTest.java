@@ -21,7 +21,7 @@ class PartsTest {
     void aDurationComesBackAsItWas(String length) {
         com.google.protobuf.Duration duration = Times.duration(Duration.parse(length));
         assertEquals(Duration.parse(length), Times.duration(duration));
-        assertFalse(duration.getSeconds() > 0 && duration.getNanos() < 0 || duration.getSeconds() < 0 && duration.getNanos() > 0);
+        assertFalse(Long.signum(duration.getSeconds()) * Integer.signum(duration.getNanos()) < 0);
     }
 
     @ParameterizedTest
