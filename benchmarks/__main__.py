@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cases, coalescing, history
+from benchmarks import cases, coalescing, history, languages
 from benchmarks.cases import Bench
-from benchmarks.measure import HEAD, Line, Reading
+from benchmarks.measure import HEAD, Line, Reading, Skipped
 from benchmarks.processes import Load
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ CASES: tuple[Callable[[Bench], AbstractContextManager[Case]], ...] = (
     cases.due_at_once,
     cases.ready,
     cases.watch,
+    *languages.CASES,
 )
 REPETITIONS = 5
 # No figure may fall by more with the large file.
@@ -66,11 +67,16 @@ def _measure(bench: Bench, only: str, repetitions: int) -> list[Line]:
     print(HEAD, flush=True)
     lines: list[Line] = []
     for case in CASES:
-        if only in case.__name__:
+        if only not in case.__name__:
+            continue
+        try:
             with case(bench) as prepared:
                 measured = prepared.measure(repetitions)
-            print(*measured, sep="\n", flush=True)
-            lines += measured
+        except Skipped as why:
+            print(f"{case.__name__} skipped: {why}", flush=True)
+            continue
+        print(*measured, sep="\n", flush=True)
+        lines += measured
     return lines
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 HEAD = f"{'':44}{'':>20}{'CPU µs':>9}   {'beside it':30}{'CPU µs':>9}{'ratio':>8}   goal"
 
 
+class Skipped(Exception):
+    """A case cannot be measured on this machine; the text says why."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """One measurement: a figure's value, and the CPU µs per run of the process measured (None: does not apply)."""
