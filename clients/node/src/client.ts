@@ -1,6 +1,6 @@
 /** The client of a taskwheel server. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { CallOptions } from "@connectrpc/connect";
 import { RunCoalescer } from "./coalesce.js";
 import { NotFound, RunFailed } from "./errors.js";
@@ -26,7 +26,7 @@ import {
 } from "./requests.js";
 import { TaskHandle } from "./task.js";
 import { Transport, type CallLimits, type ConnectionOptions, type Services } from "./transport.js";
-import { resultOf } from "./values.js";
+import { resultOf, type Instant } from "./values.js";
 
 /** How long to wait for a run, where a caller does not say. */
 const WAIT = 60_000;
@@ -240,8 +240,7 @@ export class Client {
       return null;
     }
     const { serverTime, limits: bounds } = await this.serverInfo(limits);
-    const age = timestampMs(serverTime!) - timestampMs(run.createTime!);
-    return age < durationMs(bounds!.retention!) ? run : null;
+    return nanos(serverTime!) - nanos(run.createTime!) < nanos(bounds!.retention!) ? run : null;
   }
 
   async #runOf(id: string, task: string, limits: CallLimits): Promise<TaskRun | null> {
@@ -303,7 +302,7 @@ export class Client {
   /** The next slots of a schedule that is not stored, and what it means in English; 10 unless `count` is given. */
   async preview(
     schedule: MessageInitShape<typeof ScheduleSchema>,
-    { count = 0, after, ...limits }: { count?: number; after?: Date } & CallLimits = {},
+    { count = 0, after, ...limits }: { count?: number; after?: Instant } & CallLimits = {},
   ): Promise<PreviewScheduleResponse> {
     const request = previewMessage({ case: "schedule", value: create(ScheduleSchema, schedule) }, count, after);
     return this.call((api, o) => api.tasks.previewSchedule(request, o), limits);
@@ -341,6 +340,10 @@ export class Client {
       ? this.#coalescer.run(request, limits)
       : this.call((api, o) => api.tasks.runTask(request, o), limits);
   }
+}
+
+function nanos({ seconds, nanos }: Duration | Timestamp): bigint {
+  return seconds * 10n ** 9n + BigInt(nanos);
 }
 
 async function* events(first: WatchEventsResponse, batches: AsyncGenerator<WatchEventsResponse>): AsyncGenerator<Event> {

@@ -27,17 +27,19 @@ class Patience {
     this.#failures = 0;
   }
 
-  /** Let some time pass before the next try, or throw the error. */
-  async after(error: unknown, signal: AbortSignal | undefined): Promise<void> {
+  /** Let some time pass before the next try, or throw the error; in any case once the deadline has passed. */
+  async after(error: unknown, signal: AbortSignal | undefined, deadline = Infinity): Promise<void> {
+    const left = deadline - performance.now();
     if (performance.now() - this.#since > 1000) {
       // What is refused is refused at once.
       this.answered();
     }
     this.#stood ||= error instanceof Unavailable && error.cut;
-    if (!isBroken(error) || !this.#stood || this.#failures >= TRIES) {
+    if (!isBroken(error) || !this.#stood || this.#failures >= TRIES || left <= 0) {
       throw error;
     }
-    await sleep(Math.min(100 * 2 ** this.#failures, 5000) * (0.5 + Math.random() / 2), undefined, { signal });
+    const pause = Math.min(100 * 2 ** this.#failures, 5000) * (0.5 + Math.random() / 2);
+    await sleep(Math.min(pause, left), undefined, { signal });
     this.#failures += 1;
     this.#since = performance.now();
   }
@@ -80,7 +82,7 @@ export async function wait(
         signal,
       });
     } catch (error) {
-      await patience.after(error, signal);
+      await patience.after(error, signal, deadline);
       continue;
     }
     patience.answered();

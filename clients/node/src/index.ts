@@ -41,7 +41,7 @@ export type { CronOptions, RetryOptions, ScheduleBounds } from "./schedules.js";
 export type { OverlapPolicy, RunOptions, RunRequest, TaskFields } from "./requests.js";
 export type { EtagOption, TaskHandle } from "./task.js";
 export type { CallLimits, ConnectionOptions, Metadata, Services } from "./transport.js";
-export { dateOf, payloadOf, resultOf, stateOf } from "./values.js";
+export { dateOf, payloadOf, resultOf, stateOf, type Instant } from "./values.js";
 export { Worker, type Handler, type WorkerOptions } from "./worker/worker.js";
 export type { Run, RunLog } from "./worker/run.js";
 export type { Event } from "./gen/taskwheel/v1/event_pb.js";

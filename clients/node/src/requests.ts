@@ -11,7 +11,7 @@ import {
   type RunTaskRequest,
 } from "./gen/taskwheel/v1/task_service_pb.js";
 import type { TaskRun } from "./gen/taskwheel/v1/task_run_pb.js";
-import { toDuration, toObject, toTimestamp, weigh } from "./values.js";
+import { toDuration, toObject, toTimestamp, weigh, type Instant } from "./values.js";
 
 export type OverlapPolicy = "ALLOW" | "SKIP" | "QUEUE_ONE" | "CANCEL_RUNNING";
 
@@ -44,7 +44,7 @@ export interface RunOptions {
   /** Higher goes first; default that of the task. */
   priority?: number | undefined;
   /** The earliest time at which it may start; default now. */
-  scheduleTime?: Date | undefined;
+  scheduleTime?: Instant | undefined;
   /** Tags in addition to those of the task. */
   tags?: string[] | undefined;
   /** Labels in addition to those of the task. */
@@ -112,7 +112,7 @@ function size({ name, requestId, input, tags, labels }: RunTaskRequest): number 
 export function previewMessage(
   source: PreviewScheduleRequest["source"],
   count: number,
-  after: Date | undefined,
+  after: Instant | undefined,
 ): PreviewScheduleRequest {
   return create(PreviewScheduleRequestSchema, { source, count, ...(after && { after: toTimestamp(after) }) });
 }

@@ -14,14 +14,14 @@ import {
   type MisfirePolicy,
   type Schedule,
 } from "./gen/taskwheel/v1/schedule_pb.js";
-import { toDuration, toTimestamp } from "./values.js";
+import { toDuration, toTimestamp, type Instant } from "./values.js";
 
 /** When a schedule begins and ends, and by how much its runs spread. */
 export interface ScheduleBounds {
   /** The first instant that may be a slot; default now. */
-  startTime?: Date;
+  startTime?: Instant;
   /** No slot lies at or after it. */
-  endTime?: Date;
+  endTime?: Instant;
   /** The greatest delay of a run after its slot. */
   jitter?: number;
 }
@@ -53,7 +53,7 @@ export function every(interval: number, bounds: ScheduleBounds = {}): Schedule {
 }
 
 /** A schedule of a single instant, which must lie ahead. */
-export function at(instant: Date, { jitter }: { jitter?: number } = {}): Schedule {
+export function at(instant: Instant, { jitter }: { jitter?: number } = {}): Schedule {
   return create(ScheduleSchema, { spec: { case: "at", value: toTimestamp(instant) }, ...bounded({ jitter }) });
 }
 

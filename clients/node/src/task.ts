@@ -13,7 +13,7 @@ import {
   type TaskFields,
 } from "./requests.js";
 import type { CallLimits, Transport } from "./transport.js";
-import { toTimestamp } from "./values.js";
+import { toTimestamp, type Instant } from "./values.js";
 
 /** A backfill inserts up to 10,000 runs before it answers. */
 const BACKFILL_TIMEOUT = 60_000;
@@ -132,7 +132,7 @@ export class TaskHandle {
     count = 0,
     after,
     ...limits
-  }: { count?: number; after?: Date } & CallLimits = {}): Promise<PreviewScheduleResponse> {
+  }: { count?: number; after?: Instant } & CallLimits = {}): Promise<PreviewScheduleResponse> {
     const request = previewMessage({ case: "task", value: this.name }, count, after);
     return this.#transport.call((options) => this.#transport.tasks.previewSchedule(request, options), limits);
   }
@@ -145,8 +145,8 @@ export class TaskHandle {
    * @throws FailedPrecondition the task has no schedules.
    */
   async backfill(
-    startTime: Date,
-    endTime: Date,
+    startTime: Instant,
+    endTime: Instant,
     options: { overlapPolicy?: OverlapPolicy; requestId?: string } & CallLimits = {},
   ): Promise<TaskRun[]> {
     const { overlapPolicy, requestId, timeout = BACKFILL_TIMEOUT, signal } = options;

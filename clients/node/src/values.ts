@@ -159,12 +159,18 @@ export function dateOf<T extends Timestamp | undefined>(time: T): T extends Time
   return (time && timestampDate(time)) as T extends Timestamp ? Date : Date | undefined;
 }
 
-/** A Date as a Timestamp. Throws UnsupportedValue for an invalid one, which names no instant. */
-export function toTimestamp(date: Date): Timestamp {
-  if (Number.isNaN(date.getTime())) {
+/** A time: a Date, or the Timestamp of a message, which is more exact. */
+export type Instant = Date | Timestamp;
+
+/** A time as a Timestamp. Throws UnsupportedValue for an invalid Date, which names no instant. */
+export function toTimestamp(instant: Instant): Timestamp {
+  if (!(instant instanceof Date)) {
+    return instant;
+  }
+  if (Number.isNaN(instant.getTime())) {
     throw new UnsupportedValue("an invalid Date names no instant");
   }
-  return timestampFromDate(date);
+  return timestampFromDate(instant);
 }
 
 /** A length of time in milliseconds as a Duration. Throws UnsupportedValue for what is no number. */
