@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -36,7 +36,12 @@ def main() -> int:
     for language in languages:
         if why := language.lacks():
             matrix.skip(language, why)
-        elif why := "" if arguments.no_build else _prepared(language, tests=not arguments.k):
+            continue
+        if not arguments.no_build:
+            why = _failure(language, language.build)
+            if not why and not arguments.k:
+                matrix.fail(language, _failure(language, language.test))
+        if why:
             matrix.fail(language, why)
         else:
             ready.append(language)
@@ -67,9 +72,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepared(language: Language, *, tests: bool) -> str:
-    """Build the client and run its own tests; why that failed, or nothing."""
-    for command in (*language.build, *(language.test if tests else ())):
+def _failure(language: Language, commands: Iterable[Sequence[str]]) -> str:
+    """Run the commands in the language's folder; why one failed, or nothing."""
+    for command in commands:
         began = time.monotonic()
         print(f"{language.name}: {' '.join(command)} …", end=" ", flush=True)
         try:
@@ -100,6 +105,8 @@ def _play(languages: list[Language], rows: list[Behaviour], matrix: Matrix, fold
     try:
         with ThreadPoolExecutor(max(1, len(columns))) as pool:
             list(pool.map(Column.play, columns, repeat([row for row in rows if not row.alone])))
+        # The start of a server may take longer than a short lease lasts.
+        server.restart(lease=30)
         for column in columns:
             column.play([row for row in rows if row.alone])
     finally:

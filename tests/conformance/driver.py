@@ -31,9 +31,12 @@ class Driver:
     def __init__(self, command: Sequence[str], folder: Path, log: Path) -> None:
         self._log = log
         with log.open("wb") as sink:
-            self._process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink
+                )
+            except OSError as error:
+                raise DriverDied(f"it does not start: {error}") from None
         self._answers: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -34,8 +34,9 @@ class Matrix:
         self._skipped[language.name] = why
 
     def fail(self, language: Language, why: str) -> None:
-        """Tell that a language could not be built, or failed its own tests."""
-        self._failed[language.name] = why
+        """Tell that a language could not be built, or failed its own tests; nothing without a reason."""
+        if why:
+            self._failed[language.name] = why
 
     def status(self, *, strict: bool) -> int:
         """The exit status: 1 when anything failed, or when anything was skipped and that must not be."""
@@ -52,11 +53,12 @@ class Matrix:
         for name in names:
             counted = Counter(cell.verdict for (column, _), cell in self._cells.items() if column == name)
             told = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
-            lines.append(f"{name}: {self._skip(name) or self._failed.get(name) or told}")
+            if name in self._skipped:
+                told = f"SKIPPED: {self._skipped[name]}"
+            if name in self._failed:
+                told = f"FAILED: {self._failed[name]}; {told}"
+            lines.append(f"{name}: {told}")
         notes = [
             f"  {column}: {row}: {cell.why}" for (column, row), cell in self._cells.items() if cell.verdict == "n/a"
         ]
         return "\n".join([*lines, *(["does not apply:", *notes] if notes else [])])
-
-    def _skip(self, name: str) -> str:
-        return f"SKIPPED: {self._skipped[name]}" if name in self._skipped else ""

@@ -62,6 +62,12 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(PATIENCE)
 
+    def restart(self, lease: float | None = None) -> None:
+        """Drain it, and start it on the same address and file, from then on with another lease if one is given."""
+        self.stop()
+        self._lease = lease or self._lease
+        self.start()
+
     @property
     def stopped(self) -> bool:
         """Whether it has ended."""
@@ -104,8 +110,7 @@ class Stage:
 
     def restart_server(self) -> None:
         """Drain it, and start it on the same port and file."""
-        self._server.stop()
-        self._server.start()
+        self._server.restart()
 
     def skew(self, seconds: int) -> dict[str, Any]:
         """Begin a server whose clock differs from the callers' by so much; the variable by which it is found."""
