@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
@@ -81,8 +82,8 @@ func (w *Worker) Handle(name string, handler Handler) {
 }
 
 // Run works until the context ends. Then it begins nothing more, hands back what has not begun, and finishes what is
-// under way, within the grace. It returns nil after that, and an error if the server refuses the worker or if it has no
-// handlers.
+// under way, within the grace. It returns nil after that, and an error if the server refuses the worker, if the client is
+// closed, or if there are no handlers.
 func (w *Worker) Run(ctx context.Context) error {
 	if len(w.handlers) == 0 {
 		return errors.New("taskwheel: the worker has no handlers")
@@ -135,7 +136,7 @@ func (w *Worker) stayConnected(working, stopping context.Context, out *outbox, e
 			return nil
 		}
 		if err != nil {
-			if !broken(err) {
+			if !broken(err) || w.client.conn.GetState() == connectivity.Shutdown {
 				return err
 			}
 			if s.welcomed || !told { // once an outage

@@ -228,6 +228,23 @@ func TestAWorkerIsRefusedForWhatItIs(t *testing.T) {
 	}
 }
 
+func TestAWorkerEndsWithItsClient(t *testing.T) {
+	client := connect(t, address)
+	worker := client.NewWorker(WorkerOptions{})
+	worker.Handle("x", double)
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(soon(t)) }()
+	client.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("a worker whose client was closed has ended as if it had been asked to")
+		}
+	case <-soon(t).Done():
+		t.Error("a worker whose client was closed goes on")
+	}
+}
+
 func TestAWorkerGoesOnAtAServerThatWasRestarted(t *testing.T) {
 	folder := t.TempDir()
 	first, err := startServer(folder)
