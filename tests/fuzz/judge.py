@@ -30,7 +30,7 @@ REFUSALS = {
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{2,62}")
 # Names of classes, paths, traces, SQL: what is inside of the server.
 _INSIDES = re.compile(
-    r"Traceback|<class|object at 0x|\.py\b|site-packages|/home/|/srv/|/tmp/|/usr/|sqlite|sqlalchemy"
+    r"Traceback|<class|object at 0x|\.py\b|site-packages|/home/|/srv/|/tmp/|/usr/|sqlite|psycopg|postgres|sqlalchemy"
     r"|[a-z]Error\b|Exception|NoneType|_pb2|SELECT |INSERT |UPDATE |google\.protobuf|grpc\.",
 )
 

@@ -31,9 +31,9 @@ def _task(task_id: str) -> CreateTaskRequest:
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
+async def api(tmp_path: Path, database_url: str) -> AsyncIterator[Api]:
     """A server that is full of the largest tasks and runs."""
-    async with Server(tmp_path) as server, connect(server.target) as channel:
+    async with Server(tmp_path, database_url=database_url) as server, connect(server.target) as channel:
         api = Api(channel)
         for number in range(TASKS):
             await api.tasks.CreateTask(_task(f"large-{number}"))
