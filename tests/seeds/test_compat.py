@@ -106,7 +106,7 @@ def test_agnosts_server_library_runs_a_task_and_asks_for_its_status(agnost, clie
     assert agnost.task("billOnDemand").get_task_status(result["trackingId"]) is None
 
 
-def test_agnost_says_processing_of_what_is_at_work_and_keeps_the_id_over_retries(agnost, client, stubs, crank):
+def test_agnost_says_processing_of_what_is_at_work_and_keeps_id_and_time_over_retries(agnost, client, stubs, crank):
     client.create_task("flaky", handler="bill", retry_policy=taskwheel.retry(2, delays=[1]))
     run = agnost.task("flaky").run()
     [assignment] = claim(stubs, handler="bill")
@@ -116,6 +116,7 @@ def test_agnost_says_processing_of_what_is_at_work_and_keeps_the_id_over_retries
     claim(stubs, handler="bill")
     assert agnost.task("flaky").get_task_status(run["trackingId"]).items() >= {
         ("trackingId", run["trackingId"]),
+        ("triggeredAt", NOW),
         ("status", "processing"),
     }
 

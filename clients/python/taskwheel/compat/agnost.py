@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from taskwheel._client import Client
 from taskwheel._errors import InvalidArgument, RpcError
@@ -90,7 +92,7 @@ def _tracking(run: TaskRun) -> dict[str, Any]:
 
 def _course(run: TaskRun) -> dict[str, Any]:
     return {
-        "triggeredAt": instant(run.create_time),
+        "triggeredAt": instant(_triggered(run)),
         "status": word(_STATUSES, run.state),
         "startedAt": instant(run.start_time),
         "completedAt": instant(run.end_time),
@@ -100,6 +102,13 @@ def _course(run: TaskRun) -> dict[str, Any]:
 def _first(run: TaskRun) -> str:
     """The id by which the caller knows the run: that of the first attempt, also of a later one."""
     return uid(run.root_run or run.name)
+
+
+def _triggered(run: TaskRun) -> datetime | None:
+    """When the first attempt was made. Of a later one its uid tells, which begins with the milliseconds since 1970."""
+    if run.attempt == 1:
+        return run.create_time
+    return datetime.fromtimestamp((UUID(_first(run)).int >> 80) / 1000, UTC)
 
 
 def _errors(error: RpcError) -> list[dict[str, str]]:

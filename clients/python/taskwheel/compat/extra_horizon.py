@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from taskwheel._client import Client
@@ -63,9 +64,10 @@ class Tasks:
         function = self._client.task(function_name)
         return _task(function.run(data, priority=priority, schedule_time=start_timestamp, tags=tags))
 
-    def find(self, *, filter: str = "", order_by: str = "") -> list[dict[str, Any]]:
-        """What was planned, the newest first; `filter` and `order_by` are those of Client.list_runs."""
-        return [_task(run) for run in self._client.list_runs(filter=filter, order_by=order_by, full=True)]
+    def find(self, *, filter: str = "", order_by: str = "", limit: int = 50) -> list[dict[str, Any]]:
+        """What was planned, the newest first, up to `limit`; filter and order_by are those of Client.list_runs."""
+        runs = self._client.list_runs(filter=filter, order_by=order_by, page_size=limit, full=True)
+        return [_task(run) for run in islice(runs, limit)]
 
     def cancel(self, task_id: str) -> dict[str, Any]:
         """Revoke a task that is new. Raises FailedPrecondition for one in progress, which cannot be halted."""
