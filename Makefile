@@ -47,6 +47,7 @@ bench: setup  ## the benchmarks, a line a figure
 
 bench-peers: setup  ## taskwheel beside River, BullMQ and others: a table with ratios
 	@$(PY) -m benchmarks.peers $(ARGS)
+	@$(PY) -m benchmarks.limit
 
 bench-replicas: setup  ## several servers on one PostgreSQL, and one on a PostgreSQL with 10 million runs
 	@$(PY) -m benchmarks.replicas

@@ -231,7 +231,7 @@ def due_at_once(bench: Bench) -> Iterator[Case]:
     def ours() -> list[Reading]:
         with bench.room() as folder:
             database = bench.database(folder)
-            with closing(HandWheel(database)) as wheel:
+            with closing(HandWheel(f"sqlite:///{database}")) as wheel:
                 first = (wheel.now() // 1_000_000 + 8) * 1_000_000
                 wheel.create_schedules(count, first)
             with processes.server(database) as server, closing(sqlite3.connect(database)) as reader:

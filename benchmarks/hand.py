@@ -17,8 +17,6 @@ from taskwheel_server.wheel.outcome import resolve
 from taskwheel_server.workers import Session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from taskwheel_server.model.run import Run
     from taskwheel_server.wheel.commands import Command
 
@@ -29,20 +27,20 @@ NULL = b"\x08\x00"
 
 
 class HandWheel:
-    """A wheel on a database file.
+    """A wheel on a database.
 
     Args:
-        database: the file.
+        database_url: as the server has it.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database_url: str) -> None:
         self._clock = ManualClock(time.time_ns() // 1000)
-        self._store = Store(f"sqlite:///{database}", self._clock)
+        self._store = Store(database_url, self._clock)
         self._wheel = Wheel(self._store, lease=30 * SECOND, retention=7 * DAY, deliver=resolve)
         self._arrived: dict[Session, list[Run]] = {}
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._store.close()
 
     def now(self) -> int:

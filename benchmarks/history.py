@@ -33,7 +33,7 @@ def build(database: Path, payload: bytes) -> None:
     Half of the queued runs are ready, of a handler that no worker has; the others are due in a day, with a priority
     above all others, of the handler that the cases work.
     """
-    with closing(HandWheel(database)) as wheel:
+    with closing(HandWheel(f"sqlite:///{database}")) as wheel:
         now = wheel.now()
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")

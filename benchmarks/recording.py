@@ -72,7 +72,7 @@ class Twin:
         options: dict[str, Any] = sqlite._CONNECT
         options["factory"] = _Connection
         try:
-            self.wheel = HandWheel(files[0])
+            self.wheel = HandWheel(f"sqlite:///{files[0]}")
         finally:
             del options["factory"]
         self._bare = sqlite3.connect(files[1], isolation_level=None, cached_statements=512)

@@ -1,7 +1,4 @@
-"""What is measured: taskwheel, and each peer as shipped or as its makers tune it.
-
-A line for what the database alone does with the same statements is one more system, with a driver of its own.
-"""
+"""What is measured: taskwheel, and each peer as shipped or as its makers tune it."""
 
 from __future__ import annotations
 
