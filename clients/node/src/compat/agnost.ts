@@ -1,8 +1,8 @@
 /** The scheduled tasks of Agnost's client and server libraries, and of Altogic's client library. */
 import type { Client } from "../client.js";
-import { InvalidArgument, RpcError } from "../errors.js";
+import { InvalidArgument, NotFound, RpcError } from "../errors.js";
 import type { TaskRun } from "../gen/taskwheel/v1/task_run_pb.js";
-import { instant, lastPart, word } from "./words.js";
+import { instant, word } from "./words.js";
 
 const STATUSES = {
   PENDING: "pending",
@@ -78,26 +78,41 @@ export function agnost(client: Client): { task: TaskManager } {
     const task = client.task(name);
     return {
       run: async () => tracking(await task.run()),
-      getTaskStatus: async (trackingId) => {
-        const run = await task.getTaskStatus(trackingId);
-        return run && tracking(run);
-      },
+      getTaskStatus: async (trackingId) => latest(client, await task.getTaskStatus(trackingId), tracking),
     };
   };
   const manager: Pick<TaskManager, "runOnce" | "getTaskStatus"> = {
-    runOnce: (taskNameOrId) => answer(client.task(taskNameOrId).run()),
-    getTaskStatus: (taskId) => answer(client.getTaskStatus(taskId)),
+    runOnce: (taskNameOrId) => answer(async () => info(await client.task(taskNameOrId).run())),
+    getTaskStatus: (taskId) => answer(async () => latest(client, await client.getTaskStatus(taskId), info)),
   };
   return { task: Object.assign(scheduled, manager) };
 }
 
-async function answer(call: Promise<TaskRun | null>): Promise<Answer> {
+async function answer(call: () => Promise<TaskInfo | null>): Promise<Answer> {
   try {
-    const run = await call;
-    return { info: run && info(run), errors: null };
+    return { info: await call(), errors: null };
   } catch (error) {
     if (error instanceof RpcError) {
       return { info: null, errors: callErrors(error) };
+    }
+    throw error;
+  }
+}
+
+/** What there is to tell of the last attempt; the caller knows the first. Null if that is no longer kept. */
+async function latest<T>(
+  client: Client,
+  run: TaskRun | null,
+  tell: (last: TaskRun, first: TaskRun) => T,
+): Promise<T | null> {
+  if (!run || run.attempt === 1) {
+    return run && tell(run, run);
+  }
+  try {
+    return tell(run, await client.getRun(run.rootRun));
+  } catch (error) {
+    if (error instanceof NotFound) {
+      return null;
     }
     throw error;
   }
@@ -111,33 +126,21 @@ function callErrors(error: RpcError): CallError[] {
     : [{ code, message: error.description }];
 }
 
-function info(run: TaskRun): TaskInfo {
-  return { taskId: first(run), scheduledTaskId: run.taskUid, scheduledTaskName: run.taskId, ...course(run) };
+function info(last: TaskRun, first = last): TaskInfo {
+  return { taskId: first.uid, scheduledTaskId: last.taskUid, scheduledTaskName: last.taskId, ...course(last, first) };
 }
 
-function tracking(run: TaskRun): Tracking {
-  return { trackingId: first(run), cronJobId: run.taskUid, cronJobName: run.taskId, ...course(run) };
+function tracking(last: TaskRun, first = last): Tracking {
+  return { trackingId: first.uid, cronJobId: last.taskUid, cronJobName: last.taskId, ...course(last, first) };
 }
 
-/** The id by which the caller knows the run: that of the first attempt, also of a later one. */
-function first(run: TaskRun): string {
-  return lastPart(run.rootRun || run.name);
-}
-
-function course(run: TaskRun): Course {
-  const startedAt = instant(run.startTime);
-  const completedAt = instant(run.endTime);
+function course(last: TaskRun, first: TaskRun): Course {
+  const startedAt = instant(last.startTime);
+  const completedAt = instant(last.endTime);
   return {
-    triggeredAt: triggeredAt(run),
-    status: word(STATUSES, run),
+    triggeredAt: instant(first.createTime)!,
+    status: word(STATUSES, last),
     ...(startedAt && { startedAt }),
     ...(completedAt && { completedAt }),
   };
-}
-
-/** When the first attempt was made. Of a later one its uid tells, which begins with the milliseconds since 1970. */
-function triggeredAt(run: TaskRun): string {
-  return run.attempt === 1
-    ? instant(run.createTime)!
-    : new Date(Number.parseInt(first(run).replace("-", "").slice(0, 12), 16)).toISOString();
 }

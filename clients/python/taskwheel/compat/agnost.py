@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from taskwheel._client import Client
-from taskwheel._errors import InvalidArgument, RpcError
+from taskwheel._errors import InvalidArgument, NotFound, RpcError
 from taskwheel._views import TaskRun
-from taskwheel.compat.words import given, instant, uid, word
+from taskwheel.compat.words import given, instant, word
+
+_Told = dict[str, Any]
 
 _STATUSES = {
     "PENDING": "pending",
@@ -50,9 +51,10 @@ class TaskManager:
     def run_once(self, task_name_or_id: str) -> dict[str, Any]:
         """Run a task now. `info` is None when there are `errors`, and the other way round; nothing is raised."""
         try:
-            return {"info": _info(self._client.task(task_name_or_id).run()), "errors": None}
+            run = self._client.task(task_name_or_id).run()
         except RpcError as error:
             return {"info": None, "errors": _errors(error)}
+        return {"info": _info(run, run), "errors": None}
 
     def get_task_status(self, task_id: str) -> dict[str, Any]:
         """The latest status of what was run, by its task_id or, for the latest run, by that of its scheduled task.
@@ -60,55 +62,56 @@ class TaskManager:
         `info` is None, without errors, for what was triggered more than seven days ago or never.
         """
         try:
-            run = self._client.get_task_status(task_id)
+            info = _latest(self._client, self._client.get_task_status(task_id), _info)
         except RpcError as error:
             return {"info": None, "errors": _errors(error)}
-        return {"info": _info(run) if run else None, "errors": None}
+        return {"info": info, "errors": None}
 
 
 class ScheduledTask:
     """One task, as the server library has it."""
 
     def __init__(self, client: Client, name: str) -> None:
+        self._client = client
         self._task = client.task(name)
 
     def run(self) -> dict[str, Any]:
         """Run it now."""
-        return _tracking(self._task.run())
+        run = self._task.run()
+        return _tracking(run, run)
 
     def get_task_status(self, tracking_id: str) -> dict[str, Any] | None:
         """The latest status of one of its runs; None for one of more than seven days ago, or of another task."""
-        run = self._task.get_task_status(tracking_id)
-        return _tracking(run) if run else None
+        return _latest(self._client, self._task.get_task_status(tracking_id), _tracking)
 
 
-def _info(run: TaskRun) -> dict[str, Any]:
-    return given(taskId=_first(run), scheduledTaskId=run.task_uid, scheduledTaskName=run.task_id, **_course(run))
+def _latest(client: Client, run: TaskRun | None, tell: Callable[[TaskRun, TaskRun], _Told]) -> _Told | None:
+    """What there is to tell of the last attempt; the caller knows the first. None if that is no longer kept."""
+    if run is None:
+        return None
+    try:
+        return tell(run, run if run.attempt == 1 else client.get_run(run.root_run))
+    except NotFound:
+        return None
 
 
-def _tracking(run: TaskRun) -> dict[str, Any]:
-    return given(trackingId=_first(run), cronJobId=run.task_uid, cronJobName=run.task_id, **_course(run))
+def _info(last: TaskRun, first: TaskRun) -> _Told:
+    return given(
+        taskId=first.uid, scheduledTaskId=last.task_uid, scheduledTaskName=last.task_id, **_course(last, first)
+    )
 
 
-def _course(run: TaskRun) -> dict[str, Any]:
+def _tracking(last: TaskRun, first: TaskRun) -> _Told:
+    return given(trackingId=first.uid, cronJobId=last.task_uid, cronJobName=last.task_id, **_course(last, first))
+
+
+def _course(last: TaskRun, first: TaskRun) -> _Told:
     return {
-        "triggeredAt": instant(_triggered(run)),
-        "status": word(_STATUSES, run.state),
-        "startedAt": instant(run.start_time),
-        "completedAt": instant(run.end_time),
+        "triggeredAt": instant(first.create_time),
+        "status": word(_STATUSES, last.state),
+        "startedAt": instant(last.start_time),
+        "completedAt": instant(last.end_time),
     }
-
-
-def _first(run: TaskRun) -> str:
-    """The id by which the caller knows the run: that of the first attempt, also of a later one."""
-    return uid(run.root_run or run.name)
-
-
-def _triggered(run: TaskRun) -> datetime | None:
-    """When the first attempt was made. Of a later one its uid tells, which begins with the milliseconds since 1970."""
-    if run.attempt == 1:
-        return run.create_time
-    return datetime.fromtimestamp((UUID(_first(run)).int >> 80) / 1000, UTC)
 
 
 def _errors(error: RpcError) -> list[dict[str, str]]:
