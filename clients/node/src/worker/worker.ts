@@ -22,6 +22,8 @@ const BROKEN = new Set(["UNAVAILABLE", "CANCELLED", "INTERNAL", "UNKNOWN", "RESO
 /** Once the grace is over: for handlers to hear that they are to stop, and for the last results to arrive. */
 const AFTER_GRACE = 5000;
 
+const STDERR: WorkerLog = { info: console.error, warn: console.error };
+
 /** Where a worker connects to, and how it works. */
 export interface WorkerOptions extends Omit<ConnectionOptions, "timeout"> {
   /** How many runs it works on at a time, 1 to 10,000; default 100. */
@@ -30,7 +32,7 @@ export interface WorkerOptions extends Omit<ConnectionOptions, "timeout"> {
   workerId?: string;
   /** Milliseconds that runs may still take after stop; then their signals are aborted. Default 30,000. */
   grace?: number;
-  /** Where it says that it is connected or not, and what was lost; default the console. */
+  /** Where it says that it is connected or not, and what was lost; default the standard error output. */
   log?: WorkerLog;
 }
 
@@ -54,7 +56,7 @@ export class Worker {
 
   constructor(options: WorkerOptions = {}) {
     this.#options = options;
-    this.#log = options.log ?? console;
+    this.#log = options.log ?? STDERR;
   }
 
   /**
