@@ -133,8 +133,12 @@ func TestResultsSurviveABrokenStream(t *testing.T) {
 	goOn := make(chan struct{})
 	var begun sync.WaitGroup
 	begun.Add(20)
+	var seen sync.Map
 	work(t, far, task, WorkerOptions{MaxConcurrentRuns: 20}, func(_ context.Context, run *Run) (any, error) {
-		begun.Done()
+		// One whose assignment was cut off while it was being written may be assigned again.
+		if _, again := seen.LoadOrStore(run.GetName(), true); !again {
+			begun.Done()
+		}
 		<-goOn
 		return run.GetAttempt(), nil
 	})

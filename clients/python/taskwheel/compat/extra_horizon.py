@@ -65,7 +65,7 @@ class Tasks:
         return _task(function.run(data, priority=priority, schedule_time=start_timestamp, tags=tags))
 
     def find(self, *, filter: str = "", order_by: str = "", limit: int = 50) -> list[dict[str, Any]]:
-        """What was planned, the newest first, up to `limit`; filter and order_by are those of Client.list_runs."""
+        """What was planned, the newest first; `filter` and `order_by` are those of Client.list_runs."""
         runs = self._client.list_runs(filter=filter, order_by=order_by, page_size=limit, full=True)
         return [_task(run) for run in islice(runs, limit)]
 

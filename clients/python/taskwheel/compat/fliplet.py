@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 from taskwheel._client import Client
@@ -116,11 +117,8 @@ class AppTasks:
         wanted = "(" + " OR ".join(f"state = {state}" for state in kinds) + ")"
         if id:
             wanted += f' AND task = "{id}"'
-        logs: list[dict[str, Any]] = []
-        for run in self._client.list_runs(filter=wanted, order_by="end_time desc", page_size=limit, full=True):
-            logs.append(_log(run))
-            if len(logs) == limit:
-                break
+        runs = self._client.list_runs(filter=wanted, order_by="end_time desc", page_size=limit, full=True)
+        logs = [_log(run) for run in islice(runs, limit)]
         return {"count": len(logs), "logs": logs}
 
     def update(self, id_or_name: str, **changes: Unpack[Changes]) -> dict[str, Any]:
