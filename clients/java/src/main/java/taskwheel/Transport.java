@@ -43,7 +43,7 @@ final class Transport implements AutoCloseable {
 
     /**
      * Every call but these is safe to repeat: it changes nothing, or changes to a given state, or has a request_id.
-     * Streams are taken up again where they ended, by those who read them. To claim twice is to hold twice as much.
+     * Streams are taken up again where they ended, by those who read them.
      */
     private static final Map<String, ?> SERVICE_CONFIG = Map.of(
             "methodConfig",
@@ -54,8 +54,7 @@ final class Transport implements AutoCloseable {
                             List.of(
                                     method("taskwheel.v1.EventService", "WatchEvents"),
                                     method("taskwheel.v1.TaskRunService", "StreamTaskRunLogs"),
-                                    method("taskwheel.v1.WorkerService", "Work"),
-                                    method("taskwheel.v1.WorkerService", "ClaimTaskRuns")))));
+                                    method("taskwheel.v1.WorkerService", "Work")))));
 
     final String address;
     final Duration timeout;
@@ -138,7 +137,13 @@ final class Transport implements AutoCloseable {
     <Q, R> CompletableFuture<R> callAsync(
             MethodDescriptor<Q, R> method, Q request, Duration within, Map<String, String> sent) {
         CompletableFuture<R> promise = new CompletableFuture<>();
-        ClientCalls.asyncUnaryCall(as(sent).newCall(method, options(within)), request, new StreamObserver<R>() {
+        ClientCall<Q, R> call;
+        try {
+            call = as(sent).newCall(method, options(within));
+        } catch (IllegalArgumentException unsendable) { // what goes with it
+            return CompletableFuture.failedFuture(unsendable);
+        }
+        ClientCalls.asyncUnaryCall(call, request, new StreamObserver<R>() {
             private R received;
 
             @Override

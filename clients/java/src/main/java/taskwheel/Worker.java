@@ -9,9 +9,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import taskwheel.v1.AppendLogsRequest;
 import taskwheel.v1.CompleteTaskRunsRequest;
@@ -54,7 +55,7 @@ public final class Worker implements AutoCloseable {
     private final RunExecutor executor;
     private final AtomicBoolean begun = new AtomicBoolean();
     private final AtomicBoolean stopping = new AtomicBoolean();
-    private final CountDownLatch ended = new CountDownLatch(1);
+    private final CompletableFuture<Void> end = new CompletableFuture<>();
     private volatile boolean abandoned;
     private volatile WorkerStream stream;
 
@@ -174,14 +175,11 @@ public final class Worker implements AutoCloseable {
      * @return completed when the worker has ended, with an RpcException if the server refuses it
      */
     public CompletableFuture<Void> start() {
-        CompletableFuture<Void> end = new CompletableFuture<>();
         Runnable work = () -> {
             try {
                 serve();
-                end.complete(null);
-            } catch (Throwable refused) {
-                LOG.log(System.Logger.Level.ERROR, "the worker has ended", refused);
-                end.completeExceptionally(refused);
+            } catch (RpcException refused) {
+                LOG.log(System.Logger.Level.ERROR, "the worker has ended: {0}", refused.getMessage());
             }
         };
         new Thread(work, "taskwheel-worker").start();
@@ -215,7 +213,9 @@ public final class Worker implements AutoCloseable {
             return;
         }
         try {
-            ended.await(grace.plus(AFTER_GRACE).plus(CALL_TIMEOUT).toMillis(), TimeUnit.MILLISECONDS);
+            end.get(grace.plus(AFTER_GRACE).plus(CALL_TIMEOUT).toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException toldElsewhere) {
+            // By run, or by what start answered; or the last calls take long, and end by themselves.
         } catch (InterruptedException interrupt) {
             Thread.currentThread().interrupt();
         }
@@ -244,13 +244,17 @@ public final class Worker implements AutoCloseable {
         if (!begun.compareAndSet(false, true)) {
             throw new IllegalStateException("a worker works once");
         }
-        try {
-            stayConnected();
-        } finally {
-            executor.close();
-            deliver();
-            transport.close();
-            ended.countDown();
+        try (transport) {
+            try {
+                stayConnected();
+            } finally {
+                executor.close();
+                deliver();
+            }
+            end.complete(null);
+        } catch (Throwable refused) {
+            end.completeExceptionally(refused);
+            throw refused;
         }
     }
 

@@ -33,6 +33,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
     private volatile Duration renewal;
     private volatile boolean goaway;
     private volatile RpcFailure end;
+    private volatile boolean abandoned;
 
     WorkerStream(Transport transport, Hello hello, Outbox outbox, RunExecutor executor, Signal changed) {
         this.address = transport.address;
@@ -106,7 +107,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
     }
 
     private boolean over() {
-        return end != null;
+        return end != null || abandoned;
     }
 
     private boolean finished() {
@@ -152,6 +153,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
 
     /** Ends the stream, whatever is under way. From any thread. */
     void abandon() {
-        call.cancel("the worker has ended", null);
+        abandoned = true;
+        changed.give();
     }
 }

@@ -161,6 +161,17 @@ class RunCoalescerTest {
     }
 
     @Test
+    void whatCannotBeSentHoldsUpNobody() throws IOException {
+        try (FakeServer server = new FakeServer(tasks);
+                Client client = Client.builder(server.address())
+                        .metadata(Map.of("not a name", "x"))
+                        .build()) {
+            assertThrows(IllegalArgumentException.class, () -> client.task("a").run(Map.of()));
+            assertThrows(IllegalArgumentException.class, () -> client.task("b").run(Map.of()));
+        }
+    }
+
+    @Test
     void withoutCoalescingEachGoesAlone() throws Exception {
         try (FakeServer server = new FakeServer(tasks);
                 Client client =

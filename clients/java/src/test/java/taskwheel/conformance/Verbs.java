@@ -20,6 +20,8 @@ import taskwheel.Worker;
 
 /** The verbs of the driver: each one call of the client's public API. */
 final class Verbs {
+    private record Working(Worker worker, CompletableFuture<Void> end) {}
+
     private final ExecutorService threads = Executors.newCachedThreadPool(work -> {
         Thread thread = new Thread(work);
         thread.setDaemon(true);
@@ -27,7 +29,7 @@ final class Verbs {
     });
     private Map<String, Stream> streams = new HashMap<>();
     private Map<String, CompletableFuture<String>> background = new HashMap<>();
-    private Deque<Worker> workers = new ArrayDeque<>();
+    private Deque<Working> workers = new ArrayDeque<>();
     private Gates gates = new Gates();
     private String target;
     private Client client;
@@ -91,7 +93,7 @@ final class Verbs {
             case "close" -> done(() -> streams.remove(args.text("stream")).close());
             case "server_info" -> client.serverInfo();
             case "start_worker" -> startWorker(args);
-            case "stop_worker" -> done(() -> workers.pop().close());
+            case "stop_worker" -> stopWorker();
             case "open_gate" -> done(() -> gates.open(args.text("name")));
             case "reset" -> reset();
             default -> throw new UnsupportedOperationException("no verb " + verb);
@@ -162,18 +164,27 @@ final class Verbs {
         args.ifText("worker_id", builder::workerId);
         args.textsByName("handlers").forEach((name, kind) -> builder.handler(name, Handlers.builtIn(kind, gates)));
         Worker worker = builder.build();
-        worker.start();
-        workers.push(worker);
+        workers.push(new Working(worker, worker.start()));
         return null;
+    }
+
+    private Object stopWorker() throws Exception {
+        Working working = workers.pop();
+        working.worker.close();
+        try {
+            return working.end.get(0, TimeUnit.SECONDS);
+        } catch (ExecutionException refused) {
+            throw (Exception) refused.getCause();
+        }
     }
 
     private Object reset() {
         gates.openAll();
         background.values().forEach(step -> step.cancel(true));
         streams.values().forEach(Stream::close);
-        workers.forEach(Worker::stop);
-        workers.forEach(Worker::stop);
-        workers.forEach(Worker::close);
+        workers.forEach(working -> working.worker.stop());
+        workers.forEach(working -> working.worker.stop());
+        workers.forEach(working -> working.worker.close());
         streams = new HashMap<>();
         background = new HashMap<>();
         workers = new ArrayDeque<>();
