@@ -142,10 +142,15 @@ func newError(ctx context.Context, err error) error {
 		return nil
 	}
 	s := status.Convert(err)
-	e := &Error{Code: s.Code(), Message: s.Message(), status: s}
-	if e.Code == codes.Canceled && ctx.Err() == nil { // of a server that ends, which has cut the call short
-		e.Code = codes.Unavailable
+	if inner := (interface{ GRPCStatus() *status.Status })(nil); errors.As(err, &inner) {
+		s = inner.GRPCStatus() // without the words of gRPC about its tries
 	}
+	if s.Code() == codes.Canceled && ctx.Err() == nil { // of a server that ends, which has cut the call short
+		told := s.Proto()
+		told.Code = int32(codes.Unavailable)
+		s = status.FromProto(told)
+	}
+	e := &Error{Code: s.Code(), Message: s.Message(), status: s}
 	if e.Code == codes.ResourceExhausted && tooLarge.MatchString(e.Message) {
 		e.tooLarge = true
 		sizes := tooLarge.FindStringSubmatch(e.Message)

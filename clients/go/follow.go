@@ -182,15 +182,15 @@ func (c *Client) WatchEvents(ctx context.Context, request *pb.WatchEventsRequest
 		},
 		advance:  func(response *pb.WatchEventsResponse) { request.AfterSequence = &response.Sequence },
 		patience: c.newPatience(),
-		within:   c.timeout,
+		first:    c.timeout,
 	}
-	response, err := stream.next()
+	response, err := stream.read()
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(*pb.Event, error) bool) {
 		defer stream.close()
-		for ; err == nil; response, err = stream.next() {
+		for ; err == nil; response, err = stream.read() {
 			for _, event := range response.GetEvents() {
 				if !yield(event, nil) {
 					return
@@ -217,9 +217,12 @@ func (c *Client) FollowLogs(ctx context.Context, request *pb.StreamTaskRunLogsRe
 			},
 			patience: c.newPatience(),
 		}
+		if !request.GetFollow() {
+			stream.first, stream.next = c.timeout, c.timeout
+		}
 		defer stream.close()
 		for {
-			response, err := stream.next()
+			response, err := stream.read()
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -242,14 +245,19 @@ type follower[Response any] struct {
 	open     func(context.Context) (grpc.ServerStreamingClient[Response], error)
 	advance  func(*Response) // moves the request on to what follows the response
 	patience *patience
-	within   time.Duration // the time for the first response of a stream; 0: any
+	first    time.Duration // the time for the first response of a stream; 0: any
+	next     time.Duration // the time for each of the others
 
-	stream grpc.ServerStreamingClient[Response]
-	cancel context.CancelFunc
+	stream    grpc.ServerStreamingClient[Response]
+	streamCtx context.Context
+	cancel    context.CancelCauseFunc
 }
 
-// next is the next response, or io.EOF if the server has ended the stream.
-func (f *follower[Response]) next() (*Response, error) {
+// errSilence is of a server that does not answer in time.
+var errSilence = status.Error(codes.DeadlineExceeded, "the server has not answered in time")
+
+// read is the next response, or io.EOF if the server has ended the stream.
+func (f *follower[Response]) read() (*Response, error) {
 	for {
 		response, err := f.receive()
 		if err == nil {
@@ -268,29 +276,31 @@ func (f *follower[Response]) next() (*Response, error) {
 }
 
 func (f *follower[Response]) receive() (*Response, error) {
-	if f.stream != nil {
-		return f.stream.Recv()
+	limit, begun := f.next, f.stream != nil
+	if !begun {
+		limit = f.first
+		f.streamCtx, f.cancel = context.WithCancelCause(f.ctx)
 	}
-	ctx, cancel := context.WithCancel(f.ctx)
-	f.cancel = cancel
-	if f.within > 0 {
-		defer time.AfterFunc(f.within, cancel).Stop()
+	if limit > 0 {
+		defer time.AfterFunc(limit, func() { f.cancel(errSilence) }).Stop()
 	}
-	stream, err := f.open(ctx)
-	if err != nil {
-		return nil, err
+	var response *Response
+	var err error
+	if !begun {
+		f.stream, err = f.open(f.streamCtx)
 	}
-	f.stream = stream
-	response, err := stream.Recv()
-	if err != nil && ctx.Err() != nil && f.ctx.Err() == nil {
-		return nil, newError(f.ctx, status.Error(codes.DeadlineExceeded, "the stream has not begun in time"))
+	if err == nil {
+		response, err = f.stream.Recv()
+	}
+	if err != nil && context.Cause(f.streamCtx) == errSilence {
+		err = newError(f.ctx, errSilence)
 	}
 	return response, err
 }
 
 func (f *follower[Response]) close() {
 	if f.cancel != nil {
-		f.cancel()
+		f.cancel(nil)
 	}
 	f.stream = nil
 }

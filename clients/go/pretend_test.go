@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
@@ -31,6 +33,21 @@ type pretended struct {
 	claims  int
 }
 
+// silent does not answer who follows a log, and cuts short who watches.
+type silent struct {
+	pb.UnimplementedTaskRunServiceServer
+	pb.UnimplementedEventServiceServer
+}
+
+func (silent) StreamTaskRunLogs(_ *pb.StreamTaskRunLogsRequest, stream pb.TaskRunService_StreamTaskRunLogsServer) error {
+	<-stream.Context().Done()
+	return nil
+}
+
+func (silent) WatchEvents(*pb.WatchEventsRequest, pb.EventService_WatchEventsServer) error {
+	return status.Error(codes.Canceled, "")
+}
+
 func pretend(t *testing.T, p *pretended, opts ...Option) *Client {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -38,6 +55,8 @@ func pretend(t *testing.T, p *pretended, opts ...Option) *Client {
 	server := grpc.NewServer()
 	pb.RegisterTaskServiceServer(server, p)
 	pb.RegisterWorkerServiceServer(server, p)
+	pb.RegisterTaskRunServiceServer(server, silent{})
+	pb.RegisterEventServiceServer(server, silent{})
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return connect(t, listener.Addr().String(), opts...)
@@ -98,6 +117,36 @@ func TestACallThatWasNotDeliveredIsRepeatedWithTheSameRequestID(t *testing.T) {
 	}
 	if request.GetRequestId() != "" {
 		t.Error("the caller's request was changed")
+	}
+}
+
+func TestAfterTheLastTryTheErrorIsThatOfTheServer(t *testing.T) {
+	busy, err := status.New(codes.Unavailable, "the store is busy").WithDetails(
+		&errdetails.ErrorInfo{Reason: string(StoreBusy), Metadata: map[string]string{"store": "sqlite"}},
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)},
+	)
+	check(t, err)
+	server := &pretended{runTask: func(context.Context, *pb.RunTaskRequest) (*pb.TaskRun, error) { return nil, busy.Err() }}
+	_, err = pretend(t, server).Run(soon(t), "x", nil)
+	var told *Error
+	if !errors.As(err, &told) || len(server.singles) != 4 || err.Error() != "the store is busy [STORE_BUSY]" ||
+		told.Metadata["store"] != "sqlite" || told.RetryAfter != time.Second || len(status.Convert(err).Details()) != 2 {
+		t.Error(err, len(server.singles), told)
+	}
+}
+
+func TestAStreamThatAServerCutsShortIsUnavailable(t *testing.T) {
+	if _, err := pretend(t, &pretended{}).WatchEvents(soon(t), nil); status.Code(err) != codes.Unavailable {
+		t.Error(err)
+	}
+}
+
+func TestASilentServerIsNotWaitedFor(t *testing.T) {
+	client := pretend(t, &pretended{}, WithTimeout(200*time.Millisecond))
+	for _, err := range client.FollowLogs(context.Background(), &pb.StreamTaskRunLogsRequest{Name: "x"}) {
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Error(err)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func (c *Client) dial(address string, o options) (*grpc.ClientConn, error) {
 	dialOptions := []grpc.DialOption{
 		grpc.WithTransportCredentials(security),
 		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDisableServiceConfig(), // that of a name server
 		// A dead peer is noticed within 40 s, also on an idle stream.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true,
@@ -137,18 +138,21 @@ func streamInterceptor(
 	if err != nil {
 		return nil, newError(ctx, err)
 	}
-	return typedStream{stream}, nil
+	return typedStream{stream, ctx}, nil
 }
 
 // typedStream is a stream whose errors are of the type *Error.
-type typedStream struct{ grpc.ClientStream }
+type typedStream struct {
+	grpc.ClientStream
+	ctx context.Context // the caller's: that of the stream ends with it
+}
 
 func (s typedStream) RecvMsg(message any) error {
 	err := s.ClientStream.RecvMsg(message)
 	if errors.Is(err, io.EOF) {
 		return err
 	}
-	return newError(s.Context(), err)
+	return newError(s.ctx, err)
 }
 
 // sleep lets time pass, or answers the error of the context if that ends first.
