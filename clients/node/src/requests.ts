@@ -1,5 +1,5 @@
 /** Requests, made from JavaScript values: the half of every call that needs no connection. */
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import type { RetryPolicySchema } from "./gen/taskwheel/v1/retry_policy_pb.js";
 import type { MisfirePolicySchema, ScheduleSchema } from "./gen/taskwheel/v1/schedule_pb.js";
@@ -76,7 +76,7 @@ export function runMessage({ task, payload, scheduleTime, requestId, ...others }
 
 /** A key for one request, so that it may be repeated. */
 export function mintRequestId(): string {
-  return randomBytes(16).toString("hex");
+  return randomUUID();
 }
 
 /** The name of a run, given as such or as the run itself. */
