@@ -6,10 +6,10 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import {
   ResourceExhausted,
   rpcError,
+  TaskwheelError,
   Unavailable,
   UnsupportedValue,
   type RpcError,
-  type TaskwheelError,
 } from "./errors.js";
 import { AdminService } from "./gen/taskwheel/v1/admin_service_pb.js";
 import { EventService } from "./gen/taskwheel/v1/event_service_pb.js";
@@ -60,6 +60,9 @@ const WRITE_BYTES = 4 * 2 ** 20;
 /** What a timer can wait, in milliseconds; Node takes more for nothing. */
 export const LONGEST = 2 ** 31 - 1;
 
+/** What the timeout of a call can say, in milliseconds: 8 digits. */
+const LONGEST_CALL = 99_999_999;
+
 // A dead peer is noticed within 40 s, also on an idle stream.
 const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true };
 
@@ -83,6 +86,7 @@ export class Transport implements Services {
   readonly admin: Client<typeof AdminService>;
   readonly #metadata: Metadata;
   readonly #session: Http2SessionManager;
+  #closed = false;
 
   constructor({ address, tls, metadata = {}, timeout = 10_000 }: ConnectionOptions) {
     this.address = address || process.env["TASKWHEEL_ADDRESS"] || "localhost:7420";
@@ -106,8 +110,9 @@ export class Transport implements Services {
     this.admin = createClient(AdminService, transport);
   }
 
-  /** What goes with the next call. */
+  /** What goes with the next call. Throws TaskwheelError once the connection was closed: a call would open it again. */
   async headers(): Promise<Record<string, string>> {
+    this.#checkOpen();
     return typeof this.#metadata === "function" ? await this.#metadata() : this.#metadata;
   }
 
@@ -121,7 +126,7 @@ export class Transport implements Services {
     const headers = delivery.headers ?? (await this.headers());
     for (let tries = 1; ; tries++) {
       try {
-        const timeoutMs = Math.max(Math.ceil(deadline - performance.now()), 1);
+        const timeoutMs = Math.min(Math.max(Math.ceil(deadline - performance.now()), 1), LONGEST_CALL);
         return await rpc({ headers, timeoutMs, ...(signal && { signal }) });
       } catch (cause) {
         const error = failure(cause, signal);
@@ -131,6 +136,7 @@ export class Transport implements Services {
           throw error;
         }
         await sleep(pause, undefined, { signal });
+        this.#checkOpen();
       }
     }
   }
@@ -165,7 +171,14 @@ export class Transport implements Services {
 
   /** End the connection, and all that goes on over it. */
   close(): void {
+    this.#closed = true;
     this.#session.abort();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) {
+      throw new TaskwheelError("the connection was closed");
+    }
   }
 }
 

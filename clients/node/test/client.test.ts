@@ -21,6 +21,7 @@ import {
   RunFailed,
   RunNotDone,
   TaskRun_State,
+  TaskwheelError,
   Unavailable,
   UnsupportedValue,
 } from "taskwheel";
@@ -220,6 +221,7 @@ test("what JSON does not have is refused before it is sent, with its path", asyn
 
 test("a call has a deadline, and is given up by its signal", async () => {
   await rejected(client.task("json").run({}, { timeout: 0 }), DeadlineExceeded);
+  await client.serverInfo({ timeout: Infinity });
   const run = await client.task("slow").run({});
   const giveUp = new AbortController();
   const waiting = client.wait(run, { signal: giveUp.signal });
@@ -227,6 +229,22 @@ test("a call has a deadline, and is given up by its signal", async () => {
   giveUp.abort(new Error("enough"));
   await assert.rejects(waiting, /enough/);
   await assert.rejects(watching, /enough/);
+});
+
+test("a client that is closed ends what is under way, and opens no connection again", async () => {
+  const closing = server.client();
+  const run = await closing.task("slow").run({});
+  const pending = [
+    closing.wait(run),
+    closing.watchEvents().then((events) => take(events, 1000)),
+    take(closing.followLogs(run), 1000),
+    closing.task("slow").run({}),
+  ];
+  const ends = Promise.allSettled(pending);
+  await closing.serverInfo();
+  await closing.close();
+  assert.deepEqual((await ends).slice(0, 3).map((end) => end.status), Array(3).fill("rejected"));
+  await rejected(closing.serverInfo(), TaskwheelError);
 });
 
 test("where nobody listens the call is Unavailable, and not for long", async () => {

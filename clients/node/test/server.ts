@@ -38,6 +38,8 @@ export class TestServer {
     const database = `sqlite:///${this.folder}/taskwheel.db`;
     const command = ["serve", "--listen", this.address, "--database-url", database, ...this.options];
     this.#process = spawn(python("taskwheel"), command, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.#process;
+    process.once("exit", () => child.kill());
     const lines: string[] = [];
     for await (const line of createInterface({ input: this.#process.stderr! })) {
       lines.push(line);

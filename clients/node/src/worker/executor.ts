@@ -105,12 +105,15 @@ export class Executor {
       const handler = this.#handlers.get(run.handler) as Handler<unknown>;
       return outcome.succeeded(run, await handler(run));
     } catch (error) {
-      return run.cancelled && isStop(error, run) ? outcome.cancelled(run) : outcome.failed(run, error);
+      if (!run.stopped || !isStop(error, run.stopped)) {
+        return outcome.failed(run, error);
+      }
+      return run.cancelled ? outcome.cancelled(run) : outcome.failed(run, run.stopped);
     }
   }
 }
 
 /** Whether an error is how a handler stopped: the reason of its signal, or what others make of an aborted signal. */
-function isStop(error: unknown, run: AnyRun): boolean {
-  return error === run.stopped || (error instanceof Error && (error.name === "AbortError" || error.cause === run.stopped));
+function isStop(error: unknown, reason: Error): boolean {
+  return error === reason || (error instanceof Error && (error.name === "AbortError" || error.cause === reason));
 }
