@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SWEEP_EVERY = MINUTE
 # After a failure that is nobody's command, so that a broken disk is not asked a thousand times a second.
 BACK_OFF = SECOND
+# The part of a lease after which a store that does not answer has kept workers from renewing: they do so that often.
+AWAY = 3
 # A fenced write that fails this often in a row is no race.
 MAX_REPLAYS = 5
 
@@ -76,6 +78,8 @@ class Wheel:
         self._next_sweep = 0
         # Whether the turn before failed, so that it may have committed or not, and what it gave out unbeknown.
         self._unsure = False
+        # Since when the store does not answer, µs.
+        self._away_since: int | None = None
         self._orphans: list[commands.Lease] = []
         self._eased: set[str] = set()
         # Since when a turn is under way or one turn after another has failed for no fault of a command's, by the
@@ -238,6 +242,7 @@ class Wheel:
 
     def _transact(self, batch: list[Command], stages: Sequence[Stage], *, replay: bool) -> None:
         claims = turn = None
+        began = self.clock.now()
         try:
             with self._store.write() as connection:
                 turn = Turn(
@@ -256,8 +261,10 @@ class Wheel:
                 turn.due = next_due(turn, stages, self._due)
                 record.record(turn)
                 self._neighbours.tell(turn)
-        except BaseException:
+        except BaseException as error:
             self._unsure = True
+            if isinstance(error, Unavailable) and self._away_since is None:
+                self._away_since = began
             self._at_hand = turn.at_hand if turn else None
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
@@ -267,7 +274,7 @@ class Wheel:
                     for run in batch_
                 ]
             raise
-        self._unsure = False
+        self._unsure, self._away_since = False, None
         self._orphans.clear()
         self._eased = turn.eased if turn.unfinished else set()
         self._unfinished |= turn.unfinished
@@ -292,6 +299,9 @@ class Wheel:
     def _make_sure(self, turn: Turn) -> None:
         """Bring memory in line with the store after a turn of unknown outcome, and have all who wait look again."""
         turn.outcome.untold = True
+        if self._away_since is not None and turn.now - self._away_since >= self.settings.lease // AWAY:
+            # Nobody could renew meanwhile: what ran out is no sign of a lost worker.
+            runs.extend_leases(turn.connection, turn.now + self.settings.lease)
         turn.outcome.sequences.update(namespaces.sequences(turn.connection))
         # What does not hold has not been stored. The others are wanted again, should this turn fail as well.
         held = settle.hand_back(turn, self._orphans)
