@@ -15,7 +15,7 @@ import { TaskService } from "../src/gen/taskwheel/v1/task_service_pb.js";
 import { pretend, refusal } from "./pretended.js";
 import { all, gate, Proxy, python, take, TestServer } from "./server.js";
 
-test("streams and waits go on where they broke, through cuts and a restart", async (t) => {
+test("streams and waits go on where they broke, through cuts and a crash of the server", async (t) => {
   const server = await TestServer.start();
   t.after(() => server.stop());
   const proxy = await Proxy.before(server.address);
@@ -40,7 +40,7 @@ test("streams and waits go on where they broke, through cuts and a restart", asy
   proxy.cut();
   steps[1]!.open();
   assert.equal((await events.next()).value?.type, "run_started");
-  await server.halt();
+  await server.halt("SIGKILL");
   await server.resume();
   steps[2]!.open();
   assert.deepEqual((await lines).map((entry) => entry.message), ["line 0", "line 1", "line 2"]);

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { payloadOf, resultOf, retry, stateOf, TaskRun_State, Unauthenticated, Worker, type Client } from "taskwheel";
+import { payloadOf, resultOf, retry, stateOf, Unauthenticated, Worker, type Client } from "taskwheel";
 import { all, gate, Proxy, take, TestServer } from "./server.js";
 
 let server: TestServer;
 let client: Client;
 
 before(async () => {
-  server = await TestServer.start("--lease", "2s");
+  server = await TestServer.start();
   client = server.client();
 });
 
@@ -105,12 +105,15 @@ test("progress is told, the last one always", async () => {
   await stop();
 });
 
-test("a run longer than the lease is kept by renewals", async () => {
-  await client.createTask("longer", { handler: "longer" });
-  const worker = server.worker();
-  worker.handler("longer", () => new Promise((resolve) => setTimeout(resolve, 3000, "held")));
-  const stop = server.work(worker);
-  assert.equal(await client.runWithResult("longer"), "held");
+test("a run longer than the lease is kept by renewals", async (t) => {
+  const brief = await TestServer.start("--lease", "2s");
+  t.after(() => brief.stop());
+  const caller = brief.client();
+  await caller.createTask("longer", { handler: "longer" });
+  const worker = brief.worker();
+  worker.handler("longer", () => sleep(3000, "held"));
+  const stop = brief.work(worker);
+  assert.equal(await caller.runWithResult("longer"), "held");
   await stop();
 });
 
@@ -188,7 +191,7 @@ test("runs and results of megabytes pass, more than a frame may have", async () 
   const stop = server.work(worker);
   for (const [n, run] of runs.entries()) {
     const done = await client.wait(run, { timeout: 20_000 });
-    assert.equal(done.state, TaskRun_State.SUCCEEDED);
+    assert.equal(stateOf(done), "SUCCEEDED", done.error?.message);
     assert.equal(payloadOf(done)?.["n"], n);
   }
   await stop();
