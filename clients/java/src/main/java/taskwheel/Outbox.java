@@ -3,7 +3,7 @@ package taskwheel;
 import com.google.protobuf.Message;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -135,7 +135,7 @@ final class Outbox {
             return renewalFrame();
         }
         WorkRequest.Builder request = WorkRequest.newBuilder();
-        Map<String, AppendLogsRequest.Builder> logs = new HashMap<>();
+        Map<String, AppendLogsRequest.Builder> logs = new LinkedHashMap<>();
         int items = 0;
         int size = 0;
         for (Item item = queue.peek(); item != null && items < MAX_ITEMS; item = queue.peek()) {

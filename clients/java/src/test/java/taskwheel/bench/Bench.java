@@ -26,8 +26,8 @@ public final class Bench {
     private static final int ROOM = 2000;
     private static final String TASK = "java-bench";
 
-    /** What the machine needs to compile what is called most, before the clock runs. */
-    private static final double WARM_UP = 0.5;
+    /** How many times as many runs go before the clock does: what is called most is compiled by then. */
+    private static final int WARM_UP = 2;
 
     private Bench() {}
 
@@ -50,7 +50,7 @@ public final class Bench {
     }
 
     private static void drain(Client client, String address, int runs) throws InterruptedException {
-        int warmUp = (int) (runs * WARM_UP);
+        int warmUp = runs * WARM_UP;
         start(client, warmUp + runs);
         CountDownLatch done = new CountDownLatch(warmUp + runs);
         Meter meter = new Meter();
@@ -72,7 +72,7 @@ public final class Bench {
     }
 
     private static void call(Client client, int runs) throws InterruptedException {
-        calls(client, (int) (runs * WARM_UP));
+        calls(client, runs * WARM_UP);
         Meter meter = new Meter();
         meter.start();
         calls(client, runs);
