@@ -1,4 +1,4 @@
-"""The cases of the clients of other languages: a worker's drain, and a run per call from 32 callers of one process.
+"""The cases of the clients: a worker's drain, and a run per call from 32 callers of one process.
 
 Each language has a program that prints one line of JSON: how many runs it did, in how many seconds, and at the cost of
 how many CPU seconds of its own. Beside it stands the load generator, which does as little as it can: what the server
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,7 +30,9 @@ _BY_NAME = {language.name: language for language in LANGUAGES}
 
 
 @contextmanager
-def _client(bench: Bench, *, name: str, program: tuple[str, ...], drain: float, call: float | None) -> Iterator[Case]:
+def _client(
+    bench: Bench, *, name: str, program: tuple[str, ...], drain: float | None, call: float | None
+) -> Iterator[Case]:
     language = _BY_NAME[name]
     if why := language.lacks():
         raise Skipped(why)
@@ -61,7 +64,7 @@ def _client(bench: Bench, *, name: str, program: tuple[str, ...], drain: float, 
 
     yield Case(
         (
-            Figure(f"{name}, a worker's drain", "runs/s", drain, by_ratio=drain < 1),
+            Figure(f"{name}, a worker's drain", "runs/s", drain, by_ratio=(drain or 0) < 1),
             Figure(f"{name}, {CALLERS} callers, a call a run", "runs/s", call),
         ),
         ours,
@@ -71,7 +74,7 @@ def _client(bench: Bench, *, name: str, program: tuple[str, ...], drain: float, 
 
 
 def _case(
-    name: str, *program: str, drain: float, call: float | None = None
+    name: str, *program: str, drain: float | None = None, call: float | None = None
 ) -> Callable[[Bench], AbstractContextManager[Case]]:
     case = partial(_client, name=name, program=program, drain=drain, call=call)
     case.__name__ = f"{name}_client"  # type: ignore[attr-defined]
@@ -79,6 +82,7 @@ def _case(
 
 
 CASES = (
+    _case("python", sys.executable, "-m", "benchmarks.python_client"),
     # It must not be the bottleneck.
     _case("go", "build/bench", drain=0.9, call=20_000),
     _case("node", "node", "dist/bench/main.js", drain=10_000, call=8_000),
