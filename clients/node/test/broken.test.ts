@@ -33,17 +33,22 @@ test("streams and waits go on where they broke, through cuts and a crash of the 
   const stop = server.work(worker);
   const events = await client.watchEvents({ filter: "task = talking" });
   const run = await client.task("talking").run({});
-  const lines = all(client.followLogs(run));
+  const lines = client.followLogs(run);
+  const line = async () => (await lines.next()).value?.message;
   const done = client.wait(run);
   steps[0]!.open();
   assert.equal((await events.next()).value?.type, "run_pending");
+  assert.equal(await line(), "line 0");
   proxy.cut();
   steps[1]!.open();
   assert.equal((await events.next()).value?.type, "run_started");
+  // What a worker writes is not acknowledged: a crash may lose what nobody has read.
+  assert.equal(await line(), "line 1");
   await server.halt("SIGKILL");
   await server.resume();
   steps[2]!.open();
-  assert.deepEqual((await lines).map((entry) => entry.message), ["line 0", "line 1", "line 2"]);
+  assert.equal(await line(), "line 2");
+  assert.equal(await line(), undefined);
   assert.equal(stateOf(await done), "SUCCEEDED");
   assert.equal((await events.next()).value?.type, "run_succeeded");
   await stop();
