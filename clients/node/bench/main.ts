@@ -6,7 +6,12 @@
  */
 import { Client, Worker } from "taskwheel";
 
-const PAYLOAD = { email: "john@example.org", count: 12345, tags: ["a", "b"], nested: { ok: true, text: "x".repeat(20) } };
+const PAYLOAD = {
+  email: "john@example.org",
+  count: 12345,
+  tags: ["a", "b"],
+  nested: { ok: true, text: "x".repeat(20) },
+};
 const WARM_UP = 15_000;
 
 const [mode = "", address = "", runs = "20000", callers = "32"] = process.argv.slice(2);

@@ -67,7 +67,8 @@ export function builtIns(gates: Gates): Record<string, Handler<any>> {
       return { uid, task, handler, attempt, tags, labels, payload };
     },
     fail,
-    fail_twice: (run: Run<{ name: string; message: string }>) => (run.attempt < 3 ? fail(run) : { attempt: run.attempt }),
+    fail_twice: (run: Run<{ name: string; message: string }>) =>
+      run.attempt < 3 ? fail(run) : { attempt: run.attempt },
     crash: () => (undefined as unknown as JsonObject)["name"],
     unsupported: () => Symbol("no JSON"),
     big: (run: Run<{ bytes: number }>) => "x".repeat(run.payload.bytes),

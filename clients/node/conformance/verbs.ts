@@ -40,7 +40,10 @@ export class Verbs {
         ...(timeout !== undefined && { timeout: Number(timeout) * 1000 }),
         metadata: (metadata ?? {}) as Record<string, string>,
         ...(ca !== undefined && {
-          tls: { ca: await readFile(ca as string), ...(servername !== undefined && { servername: servername as string }) },
+          tls: {
+            ca: await readFile(ca as string),
+            ...(servername !== undefined && { servername: servername as string }),
+          },
         }),
       }),
     );

@@ -14,6 +14,7 @@ import type { Task } from "./gen/taskwheel/v1/task_pb.js";
 import { TaskRun_State, type TaskRun } from "./gen/taskwheel/v1/task_run_pb.js";
 import { ListTaskRunsRequest_View, StreamTaskRunLogsRequestSchema } from "./gen/taskwheel/v1/task_run_service_pb.js";
 import type { PreviewScheduleResponse, RunTaskRequest } from "./gen/taskwheel/v1/task_service_pb.js";
+import type { ClientOptions, FollowLogsOptions, ListOptions, ListRunsOptions } from "./options.js";
 import {
   batches,
   mintRequestId,
@@ -25,50 +26,13 @@ import {
   type TaskFields,
 } from "./requests.js";
 import { TaskHandle } from "./task.js";
-import { Transport, type CallLimits, type ConnectionOptions, type Services } from "./transport.js";
+import { Transport, type CallLimits, type Services } from "./transport.js";
 import { resultOf, type Instant } from "./values.js";
 
 /** How long to wait for a run, where a caller does not say. */
 const WAIT = 60_000;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-/** Where a client connects to, and how it starts runs. */
-export interface ClientOptions extends ConnectionOptions {
-  /**
-   * Whether runs that are started with a payload while others are on their way go together, in one BatchRunTasks, as
-   * soon as those are answered; default true. Each call keeps its own answer, error and deadline, and one that finds
-   * nothing on its way goes at once.
-   */
-  coalesce?: boolean | undefined;
-}
-
-/** What to list, in which order, and how much at a time. */
-export interface ListOptions {
-  /** An AIP-160 filter, such as `task = nightly AND state = FAILED`. */
-  filter?: string | undefined;
-  /** Such as `end_time desc`; default newest first. */
-  orderBy?: string | undefined;
-  /** How many are asked for at a time, up to 1,000; default 50. */
-  pageSize?: number | undefined;
-  /** Gives the listing up. */
-  signal?: AbortSignal | undefined;
-}
-
-/** What to list of runs. */
-export interface ListRunsOptions extends ListOptions {
-  /** Whether they carry payload, result and stack. */
-  full?: boolean | undefined;
-}
-
-/** Which entries of a log to read. */
-export interface FollowLogsOptions {
-  after?: bigint | undefined;
-  follow?: boolean | undefined;
-  followRetries?: boolean | undefined;
-  minLevel?: "DEBUG" | "INFO" | "WARNING" | "ERROR" | undefined;
-  signal?: AbortSignal | undefined;
-}
 
 /**
  * A connection to a taskwheel server. It is opened with the first call and keeps the process alive until it is closed.
@@ -226,7 +190,10 @@ export class Client {
    * @param options `task`: the name of the task the run must belong to, default any.
    * @returns the run, if it was triggered within the time that runs are kept, 7 days.
    */
-  async getTaskStatus(id: string, { task = "", ...limits }: { task?: string } & CallLimits = {}): Promise<TaskRun | null> {
+  async getTaskStatus(
+    id: string,
+    { task = "", ...limits }: { task?: string } & CallLimits = {},
+  ): Promise<TaskRun | null> {
     let run: TaskRun | null;
     try {
       run = await this.#runOf(id, task, limits);
@@ -271,9 +238,12 @@ export class Client {
    *   default from now on, 0n: with the oldest event that is kept. `timeout`: how long the watch may take to stand.
    * @throws OutOfRange events after `after` are no longer kept, or it lies ahead.
    */
-  async watchEvents(
-    { filter = "", after, timeout, signal }: { filter?: string; after?: bigint } & CallLimits = {},
-  ): Promise<AsyncGenerator<Event>> {
+  async watchEvents({
+    filter = "",
+    after,
+    timeout,
+    signal,
+  }: { filter?: string; after?: bigint } & CallLimits = {}): Promise<AsyncGenerator<Event>> {
     const request = create(WatchEventsRequestSchema, { filter, ...(after !== undefined && { afterSequence: after }) });
     const batches = follow.eventBatches(this.#transport, request, timeout ?? this.#transport.timeout, signal);
     const first = await batches.next();
@@ -346,7 +316,10 @@ function nanos({ seconds, nanos }: Duration | Timestamp): bigint {
   return seconds * 10n ** 9n + BigInt(nanos);
 }
 
-async function* events(first: WatchEventsResponse, batches: AsyncGenerator<WatchEventsResponse>): AsyncGenerator<Event> {
+async function* events(
+  first: WatchEventsResponse,
+  batches: AsyncGenerator<WatchEventsResponse>,
+): AsyncGenerator<Event> {
   yield* first.events;
   for await (const response of batches) {
     yield* response.events;

@@ -212,7 +212,8 @@ const BY_CODE: Record<string, typeof RpcError> = {
 const TOO_LARGE = /larger than (?:configured writeMaxBytes|max \()/;
 
 // Of the operating system, and of TLS that does not trust the other side.
-const NO_CONNECTION = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|EPROTO|UNABLE_TO_.*|ERR_(?:TLS|SSL)_.*|.*CERT.*)$/;
+const NO_CONNECTION =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|EPROTO|UNABLE_TO_.*|ERR_(?:TLS|SSL)_.*|.*CERT.*)$/;
 
 /** The error for a call that failed, with every detail that came with it. */
 export function rpcError(cause: unknown): RpcError {

@@ -110,7 +110,10 @@ export async function* eventBatches(
   let placed = false;
   for (;;) {
     try {
-      for await (const response of transport.stream((o) => transport.events.watchEvents(request, o), { signal, timeout })) {
+      for await (const response of transport.stream((o) => transport.events.watchEvents(request, o), {
+        signal,
+        timeout,
+      })) {
         patience.answered();
         request.afterSequence = response.sequence;
         if (response.events.length || !placed) {
@@ -133,7 +136,9 @@ export async function* logEntries(
   const patience = new Patience();
   for (;;) {
     try {
-      for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), { signal })) {
+      for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), {
+        signal,
+      })) {
         patience.answered();
         const last = entries.at(-1)!;
         request.name = last.run;

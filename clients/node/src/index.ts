@@ -12,7 +12,7 @@
  * Messages of the API are those that were generated from the contract; `taskwheel/v1/task_run` and the like have all of
  * them.
  */
-export { Client, type ClientOptions, type FollowLogsOptions, type ListOptions, type ListRunsOptions } from "./client.js";
+export { Client } from "./client.js";
 export {
   Aborted,
   AlreadyExists,
@@ -36,6 +36,7 @@ export {
   WorkerStopped,
   type Reason,
 } from "./errors.js";
+export type { ClientOptions, FollowLogsOptions, ListOptions, ListRunsOptions } from "./options.js";
 export { at, cron, every, misfire, retry } from "./schedules.js";
 export type { CronOptions, RetryOptions, ScheduleBounds } from "./schedules.js";
 export type { OverlapPolicy, RunOptions, RunRequest, TaskFields } from "./requests.js";

@@ -1,8 +1,9 @@
 /** One task, to act on. */
-import type { Client, ListRunsOptions } from "./client.js";
+import type { Client } from "./client.js";
 import { Task_OverlapPolicy, type Task } from "./gen/taskwheel/v1/task_pb.js";
 import type { TaskRun } from "./gen/taskwheel/v1/task_run_pb.js";
 import type { PreviewScheduleResponse, RunTaskRequest } from "./gen/taskwheel/v1/task_service_pb.js";
+import type { ListRunsOptions } from "./options.js";
 import {
   mintRequestId,
   previewMessage,

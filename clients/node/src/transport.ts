@@ -3,14 +3,7 @@ import type { SecureClientSessionOptions } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, createClient, type CallOptions, type Client } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import {
-  ResourceExhausted,
-  rpcError,
-  TaskwheelError,
-  Unavailable,
-  UnsupportedValue,
-  type RpcError,
-} from "./errors.js";
+import { ResourceExhausted, rpcError, TaskwheelError, Unavailable, UnsupportedValue, type RpcError } from "./errors.js";
 import { AdminService } from "./gen/taskwheel/v1/admin_service_pb.js";
 import { EventService } from "./gen/taskwheel/v1/event_service_pb.js";
 import { TaskRunService } from "./gen/taskwheel/v1/task_run_service_pb.js";
@@ -198,7 +191,5 @@ const NO_MESSAGE = /^serialize binary: cannot encode field (\S+) to binary: (.*)
 
 /** Whether a stream that ended so may be taken up again. */
 export function isBroken(error: unknown): error is RpcError {
-  return (
-    error instanceof Unavailable || (error instanceof ResourceExhausted && error.reason === "SUBSCRIBER_TOO_SLOW")
-  );
+  return error instanceof Unavailable || (error instanceof ResourceExhausted && error.reason === "SUBSCRIBER_TOO_SLOW");
 }

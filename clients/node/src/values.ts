@@ -134,9 +134,7 @@ export function weigh(value: JsonValue): number {
 
 /** A JSON value as google.protobuf.Value. */
 export function toValue(value: JsonValue): Value {
-  return value === null
-    ? create(ValueSchema, { kind: { case: "nullValue", value: 0 } })
-    : fromJson(ValueSchema, value);
+  return value === null ? create(ValueSchema, { kind: { case: "nullValue", value: 0 } }) : fromJson(ValueSchema, value);
 }
 
 /** What a run was given; `undefined` in views and answers that leave it out. */

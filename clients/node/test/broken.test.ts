@@ -6,7 +6,15 @@ import path from "node:path";
 import { test, type TestContext } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { Client, DeadlineExceeded, ResourceExhausted, RpcError, stateOf, Unavailable, type ClientOptions } from "taskwheel";
+import {
+  Client,
+  DeadlineExceeded,
+  ResourceExhausted,
+  RpcError,
+  stateOf,
+  Unavailable,
+  type ClientOptions,
+} from "taskwheel";
 import { AdminService } from "../src/gen/taskwheel/v1/admin_service_pb.js";
 import { EventService } from "../src/gen/taskwheel/v1/event_service_pb.js";
 import { TaskRunService } from "../src/gen/taskwheel/v1/task_run_service_pb.js";
@@ -125,7 +133,10 @@ test("what is safe to repeat is repeated with the same request id, and nothing e
   );
   const repeated = async (call: Promise<unknown>, expected: number): Promise<RpcError> => {
     calls.length = 0;
-    const error = await call.then(() => assert.fail(), (thrown: unknown) => thrown as RpcError);
+    const error = await call.then(
+      () => assert.fail(),
+      (thrown: unknown) => thrown as RpcError,
+    );
     assert.equal(calls.length, expected);
     assert.equal(new Set(calls).size, 1);
     return error;
@@ -172,7 +183,10 @@ test("a server that is silent is not waited for longer than the deadline", async
   );
   await assert.rejects(client.serverInfo(), DeadlineExceeded);
   await assert.rejects(client.watchEvents(), DeadlineExceeded);
-  await assert.rejects(client.call((api, options) => api.admin.getServerInfo({}, options), { timeout: 1 }), DeadlineExceeded);
+  await assert.rejects(
+    client.call((api, options) => api.admin.getServerInfo({}, options), { timeout: 1 }),
+    DeadlineExceeded,
+  );
 });
 
 test("a subscriber that was too slow goes on after what it has, and other bounds are told", async (t) => {
@@ -194,7 +208,10 @@ test("a subscriber that was too slow goes on after what it has, and other bounds
     }),
   );
   const events = await take(await client.watchEvents(), 2);
-  assert.deepEqual(events.map((event) => event.sequence), [6n, 7n]);
+  assert.deepEqual(
+    events.map((event) => event.sequence),
+    [6n, 7n],
+  );
   assert.deepEqual(asked, [undefined, 6n]);
   await assert.rejects(all(await client.watchEvents({ filter: "x" })), ResourceExhausted);
 });
@@ -224,12 +241,21 @@ test("runs of concurrent callers go together, each with an answer of its own", a
   );
   const names = Array.from({ length: 20 }, (_, n) => `t${n}`);
   const runs = await Promise.all(names.map((name, n) => client.task(name).run({ n })));
-  assert.deepEqual(runs.map((each) => each.name), names);
-  assert.deepEqual(runs.map((each) => each.input.value), names.map((_, n) => ({ n })));
+  assert.deepEqual(
+    runs.map((each) => each.name),
+    names,
+  );
+  assert.deepEqual(
+    runs.map((each) => each.input.value),
+    names.map((_, n) => ({ n })),
+  );
   assert.deepEqual([alone, batches], [1, [19]]);
 
   const mixed = await Promise.allSettled(["a", "b", "bad", "c"].map((name) => client.task(name).run({})));
-  assert.deepEqual(mixed.map(({ status }) => status), ["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+  assert.deepEqual(
+    mixed.map(({ status }) => status),
+    ["fulfilled", "fulfilled", "rejected", "fulfilled"],
+  );
 
   const giveUp = new AbortController();
   const first = client.task("first").run({});
@@ -238,7 +264,10 @@ test("runs of concurrent callers go together, each with an answer of its own", a
   const fourth = client.task("fourth").run({});
   giveUp.abort(new Error("enough"));
   const ends = await Promise.allSettled([first, second, third, fourth]);
-  assert.deepEqual(ends.map(({ status }) => status), ["fulfilled", "rejected", "rejected", "fulfilled"]);
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ["fulfilled", "rejected", "rejected", "fulfilled"],
+  );
   assert.ok((ends[2] as PromiseRejectedResult).reason instanceof DeadlineExceeded);
   assert.equal(batches.at(-1), 1);
 });

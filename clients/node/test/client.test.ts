@@ -116,10 +116,16 @@ test("errors are told by their class and reason, with what changes in them", asy
   assert.equal(missing.reason, "TASK_NOT_FOUND");
   assert.equal(missing.code, "NOT_FOUND");
   assert.match(missing.metadata["task"]!, /tasks\/Named$/);
-  const invalid = await rejected(client.createTask("x", { handler: "x", schedules: [cron("0 25 * * *")] }), InvalidArgument);
+  const invalid = await rejected(
+    client.createTask("x", { handler: "x", schedules: [cron("0 25 * * *")] }),
+    InvalidArgument,
+  );
   assert.deepEqual(Object.keys(invalid.fields), ["task.schedules[0].cron"]);
   await client.createTask("once", { handler: "x" });
-  assert.equal((await rejected(client.createTask("once", { handler: "x" }), AlreadyExists)).reason, "TASK_ALREADY_EXISTS");
+  assert.equal(
+    (await rejected(client.createTask("once", { handler: "x" }), AlreadyExists)).reason,
+    "TASK_ALREADY_EXISTS",
+  );
   await rejected(client.task("once").update({ priority: 1 }, { etag: '"stale"' }), Aborted);
   await rejected(client.task("once").backfill(new Date(0), new Date(1000)), FailedPrecondition);
   await rejected(client.task("once").run({ text: "x".repeat(5 * 2 ** 20) }), RequestTooLarge);
@@ -129,18 +135,32 @@ test("a request id stands for one run", async () => {
   await client.createTask("ids", { handler: "nobody-has-it" });
   const first = await client.task("ids").run({ n: 1 }, { requestId: "once" });
   assert.equal((await client.task("ids").run({ n: 1 }, { requestId: "once" })).uid, first.uid);
-  assert.equal((await rejected(client.task("ids").run({ n: 2 }, { requestId: "once" }), AlreadyExists)).reason, "REQUEST_ID_REUSED");
+  assert.equal(
+    (await rejected(client.task("ids").run({ n: 2 }, { requestId: "once" }), AlreadyExists)).reason,
+    "REQUEST_ID_REUSED",
+  );
 });
 
 test("lists go over all pages", async () => {
   await client.createTask("many", { handler: "nobody-has-it", tags: ["many"] });
-  const started = await client.runMany(Array.from({ length: 7 }, (_, n) => ({ task: "many", payload: { n }, tags: [`${n}`] })));
+  const started = await client.runMany(
+    Array.from({ length: 7 }, (_, n) => ({ task: "many", payload: { n }, tags: [`${n}`] })),
+  );
   const listed = await all(client.task("many").runs({ pageSize: 3, orderBy: "create_time", full: true }));
-  assert.deepEqual(listed.map((run) => run.uid), started.map((run) => run.uid));
-  assert.deepEqual(listed.map(payloadOf), Array.from({ length: 7 }, (_, n) => ({ n })));
+  assert.deepEqual(
+    listed.map((run) => run.uid),
+    started.map((run) => run.uid),
+  );
+  assert.deepEqual(
+    listed.map(payloadOf),
+    Array.from({ length: 7 }, (_, n) => ({ n })),
+  );
   assert.equal((await take(client.listTasks({ filter: "tags:many" }), 5)).length, 1);
   const events = await all(client.listEvents({ filter: "task = many", orderBy: "sequence", pageSize: 2 }));
-  assert.deepEqual(events.map((event) => event.type), ["task_created", ...Array<string>(7).fill("run_pending")]);
+  assert.deepEqual(
+    events.map((event) => event.type),
+    ["task_created", ...Array<string>(7).fill("run_pending")],
+  );
 });
 
 test("a watch that stands misses nothing, and a log is followed to its end", async () => {
@@ -160,7 +180,10 @@ test("a watch that stands misses nothing, and a log is followed to its end", asy
   const first = await entries.next();
   assert.equal(first.value?.message, "begun");
   go.open();
-  assert.deepEqual((await all(entries)).map((entry) => entry.message), ["going on"]);
+  assert.deepEqual(
+    (await all(entries)).map((entry) => entry.message),
+    ["going on"],
+  );
   const types = (await take(events, 3)).map((event) => event.type);
   assert.deepEqual(types, ["run_pending", "run_started", "run_succeeded"]);
   await stop();
@@ -185,10 +208,10 @@ test("a task is paused, resumed, renamed, previewed, backfilled and deleted", as
   assert.ok((await task.resume()).nextRunTime);
   assert.equal((await task.rename("moved")).name, "namespaces/default/tasks/moved");
   const preview = await task.preview({ count: 2, after: new Date("2026-01-01T00:00:00Z") });
-  assert.deepEqual(preview.slots.map((slot) => dateOf(slot.time!).toISOString()), [
-    "2026-01-05T08:00:00.000Z",
-    "2026-01-12T08:00:00.000Z",
-  ]);
+  assert.deepEqual(
+    preview.slots.map((slot) => dateOf(slot.time!).toISOString()),
+    ["2026-01-05T08:00:00.000Z", "2026-01-12T08:00:00.000Z"],
+  );
   assert.match((await client.preview(cron("0 8 * * 1"))).description, /Monday/);
   const runs = await task.backfill(new Date("2026-01-01"), new Date("2026-01-15"), { requestId: "january" });
   assert.equal(runs.length, 2);
@@ -243,7 +266,10 @@ test("a client that is closed ends what is under way, and opens no connection ag
   const ends = Promise.allSettled(pending);
   await closing.serverInfo();
   await closing.close();
-  assert.deepEqual((await ends).slice(0, 3).map((end) => end.status), Array(3).fill("rejected"));
+  assert.deepEqual(
+    (await ends).slice(0, 3).map((end) => end.status),
+    Array(3).fill("rejected"),
+  );
   await rejected(closing.serverInfo(), TaskwheelError);
 });
 

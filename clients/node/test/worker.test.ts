@@ -177,7 +177,10 @@ test("a result survives a broken stream, and the run is not done twice", async (
   proxy.refusing = false;
   const done = await client.wait(run, { timeout: 20_000 });
   assert.deepEqual(resultOf(done), { times: 1 });
-  assert.deepEqual((await all(client.followLogs(run))).map((entry) => entry.message), ["begun", "done"]);
+  assert.deepEqual(
+    (await all(client.followLogs(run))).map((entry) => entry.message),
+    ["begun", "done"],
+  );
   await stop();
 });
 
@@ -207,5 +210,8 @@ test("a worker without handlers, and a second handler of one name, are mistakes"
 test("a worker that is refused says so", async () => {
   const worker = server.worker({ workerId: "x".repeat(129) });
   worker.handler("x", () => {});
-  await assert.rejects(worker.serve(), (error: Error) => !(error instanceof Unauthenticated) && /worker_id/.test(error.message));
+  await assert.rejects(
+    worker.serve(),
+    (error: Error) => !(error instanceof Unauthenticated) && /worker_id/.test(error.message),
+  );
 });
