@@ -146,7 +146,7 @@ func TestAWaitEndsWithTheDeadlineAndTellsWhereTheRunStands(t *testing.T) {
 	task := newTask(t, client)
 	run, err := client.Run(soon(t), task, nil)
 	check(t, err)
-	ctx, cancel := context.WithTimeout(soon(t), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(soon(t), 2*time.Second)
 	defer cancel()
 	_, err = client.Wait(ctx, &pb.WaitTaskRunRequest{Name: run.GetName()})
 	var late *RunNotDoneError

@@ -95,7 +95,7 @@ func lengthOf(ctx context.Context, request *pb.WaitTaskRunRequest) time.Duration
 	}
 	if deadline, bounded := ctx.Deadline(); bounded {
 		left := time.Until(deadline)
-		return left - min(left/10, 100*time.Millisecond) // leaves time for the answer
+		return left - min(left/5, time.Second/2) // leaves time for the answer
 	}
 	return DefaultWait
 }

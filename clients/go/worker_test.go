@@ -208,13 +208,13 @@ func TestAfterItsGraceAWorkerEndsTheContextsOfItsHandlers(t *testing.T) {
 }
 
 func TestLeasesAreRenewedWhileAHandlerWorks(t *testing.T) {
-	server, err := startServer(t.TempDir(), "--lease", "1s")
+	server, err := startServer(t.TempDir(), "--lease", "3s")
 	check(t, err)
 	defer server.stop()
 	client := connect(t, server.address)
 	task := newTask(t, client)
 	work(t, client, task, WorkerOptions{}, func(context.Context, *Run) (any, error) {
-		return nil, sleep(context.Background(), 2500*time.Millisecond)
+		return nil, sleep(context.Background(), 4*time.Second)
 	})
 	check(t, client.RunWithResult(soon(t), task, nil, nil))
 }
