@@ -17,9 +17,13 @@ const TRIES = 10;
 
 /** Decides whether a connection that broke is taken up again: if it ever stood, and not for ever. */
 class Patience {
-  #stood = false;
+  #stood: boolean;
   #failures = 0;
   #since = performance.now();
+
+  constructor(transport: Transport) {
+    this.#stood = transport.answered;
+  }
 
   /** The connection stands. */
   answered(): void {
@@ -71,7 +75,7 @@ export async function wait(
   { timeout = Infinity, signal }: CallLimits,
 ): Promise<TaskRun> {
   const deadline = performance.now() + timeout;
-  const patience = new Patience();
+  const patience = new Patience(transport);
   for (;;) {
     const left = Math.max(0, Math.min(WAIT, deadline - performance.now()));
     const request = create(WaitTaskRunRequestSchema, { name, followRetries, timeout: toDuration(left) });
@@ -106,7 +110,7 @@ export async function* eventBatches(
   timeout: number,
   signal?: AbortSignal,
 ): AsyncGenerator<WatchEventsResponse> {
-  const patience = new Patience();
+  const patience = new Patience(transport);
   let placed = false;
   for (;;) {
     try {
@@ -133,7 +137,7 @@ export async function* logEntries(
   request: StreamTaskRunLogsRequest,
   signal?: AbortSignal,
 ): AsyncGenerator<LogEntry> {
-  const patience = new Patience();
+  const patience = new Patience(transport);
   for (;;) {
     try {
       for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), {

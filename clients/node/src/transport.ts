@@ -56,8 +56,9 @@ export const LONGEST = 2 ** 31 - 1;
 /** What the timeout of a call can say, in milliseconds: 8 digits. */
 const LONGEST_CALL = 99_999_999;
 
-// A dead peer is noticed within 40 s, also on an idle stream.
-const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000, pingIdleConnection: true };
+// A dead peer is noticed within 40 s, also on an idle stream. A connection without streams is tried before its next call;
+// pings meanwhile would go on past its end, and break the process with what they throw.
+const KEEPALIVE = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
 
 /** The services of the contract, as they were generated. */
 export interface Services {
@@ -72,6 +73,8 @@ export interface Services {
 export class Transport implements Services {
   readonly address: string;
   readonly timeout: number;
+  /** Whether the server ever did. */
+  answered = false;
   readonly tasks: Client<typeof TaskService>;
   readonly runs: Client<typeof TaskRunService>;
   readonly events: Client<typeof EventService>;
@@ -120,7 +123,9 @@ export class Transport implements Services {
     for (let tries = 1; ; tries++) {
       try {
         const timeoutMs = Math.min(Math.max(Math.ceil(deadline - performance.now()), 1), LONGEST_CALL);
-        return await rpc({ headers, timeoutMs, ...(signal && { signal }) });
+        const answer = await rpc({ headers, timeoutMs, ...(signal && { signal }) });
+        this.answered = true;
+        return answer;
       } catch (cause) {
         const error = failure(cause, signal);
         const again = error instanceof Unavailable && (repeatable || error.unsent);
