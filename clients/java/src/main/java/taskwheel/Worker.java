@@ -156,6 +156,7 @@ public final class Worker implements AutoCloseable {
      * @throws RpcException the server refuses the worker
      */
     public void run() {
+        begin();
         Thread hook = new Thread(this::close, "taskwheel-stop");
         Runtime.getRuntime().addShutdownHook(hook);
         try {
@@ -175,6 +176,7 @@ public final class Worker implements AutoCloseable {
      * @return completed when the worker has ended, with an RpcException if the server refuses it
      */
     public CompletableFuture<Void> start() {
+        begin();
         Runnable work = () -> {
             try {
                 serve();
@@ -203,9 +205,7 @@ public final class Worker implements AutoCloseable {
     /** Stop, and wait until the worker has ended: its grace and a few seconds more at most. */
     @Override
     public void close() {
-        if (stopping.get()) { // waits for the end that was asked for
-            changed.give();
-        } else {
+        if (!stopping.get()) {
             stop();
         }
         if (!begun.get()) {
@@ -240,10 +240,13 @@ public final class Worker implements AutoCloseable {
                 .execute(step);
     }
 
-    private void serve() {
+    private void begin() {
         if (!begun.compareAndSet(false, true)) {
             throw new IllegalStateException("a worker works once");
         }
+    }
+
+    private void serve() {
         try (transport) {
             try {
                 stayConnected();
@@ -264,6 +267,9 @@ public final class Worker implements AutoCloseable {
         while (!over()) {
             WorkerStream current = new WorkerStream(transport, hello, outbox, executor, changed);
             stream = current;
+            if (abandoned) { // before it could hear of it
+                return;
+            }
             try {
                 current.work();
                 told = false;
