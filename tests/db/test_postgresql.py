@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
-from taskwheel_server.db.dialect import dialect_of, fetch_value, stream
+from taskwheel_server.db.dialect import dialect_of, execute, fetch_value, post, stream
 from taskwheel_server.db.dialect.arrays import encoder, type_name
 from taskwheel_server.db.dialect.common import SharedDialect
 from taskwheel_server.db.dialect.types import string
@@ -261,3 +261,52 @@ def test_no_turn_waits_for_ever_for_another_server_s(wheel: HandWheel, monkeypat
             wheel.run()
     engine.dispose()
     assert wheel.run().uid == wheel.runs()[0].uid
+
+
+@pytest.fixture
+def stores(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
+    """Three servers' stores that cut off, at every turn, whoever has hung for 20 ms."""
+    monkeypatch.setattr("taskwheel_server.db.dialect.postgresql.UPKEEP", 0)
+    monkeypatch.setattr("taskwheel_server.db.dialect.postgresql._HUNG", "20ms")
+    stores = [Store(database_url, SystemClock()) for _ in range(3)]
+    yield stores
+    for store in stores:
+        store.close()
+
+
+CHANGE = "UPDATE namespaces SET sequence = sequence + 1"
+CHANGING = "SELECT clock_timestamp() - state_change > interval '20ms' FROM pg_stat_activity WHERE query = ?"
+
+
+def turn_until(store: Store, expected: object) -> None:
+    """Turn until a CHANGE has been under way for 20 ms (True), or its session is gone (None)."""
+    for _ in range(2000):
+        with store.write() as connection:
+            if fetch_value(connection, CHANGING, CHANGE) is expected:
+                break
+
+
+def test_a_server_that_hangs_amid_what_it_posts_is_cut_off(stores: list[Store]) -> None:
+    hung, other, _ = stores
+
+    def turn() -> None:
+        with hung.write() as connection:
+            post(connection, CHANGE)
+            turn_until(other, None)
+            with other.write() as beside:
+                assert execute(beside, CHANGE) == 1
+
+    with pytest.raises(Unavailable):
+        turn()
+    assert other.read(lambda reader: fetch_value(reader, "SELECT sequence FROM namespaces")) == 1
+
+
+def test_a_server_whose_statement_takes_long_is_not_cut_off(stores: list[Store]) -> None:
+    slow, blocking, other = stores
+    with slow.write() as connection:
+        with blocking.write() as beside:
+            fetch_value(beside, "SELECT 1 FROM namespaces FOR UPDATE")
+            post(connection, CHANGE)
+            for _ in range(2):
+                turn_until(other, True)
+        assert fetch_value(connection, "SELECT sequence FROM namespaces") == 1

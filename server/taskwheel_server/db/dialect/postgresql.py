@@ -30,8 +30,8 @@ from taskwheel_server.errors import InvalidArgument
 _DRIVER = "postgresql+psycopg"
 # It turns a URL of several hosts into what the driver takes.
 _SQLALCHEMY: SQLAlchemyDialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-# Seconds after which statements are planned anew: a dozen of them, 0.3 ms each.
-REPLAN = 2.0
+# Seconds after which statements are planned anew, a dozen of them, 0.3 ms each, and servers that hang are looked for.
+UPKEEP = 2.0
 # It takes as long as it takes. The number is "taskwhee" in ASCII: as much as it holds.
 _LOCK_SCHEMA = """
     SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;
@@ -60,6 +60,17 @@ _CHANNEL = "taskwheel"
 # Of a writing transaction, held shared to its end.
 _TURNS = "x'7461736b77686566'::bigint"
 _NOTIFY = f"SELECT pg_notify('{_CHANNEL}', %b)".encode()
+# How long a transaction waits for its server amid what that posts: to PostgreSQL it is not idle
+# then, and no timeout ends it.
+_HUNG = "5s"
+_CUT_OFF = f"""
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+    AND state_change < clock_timestamp() - %s::interval AND pid = ANY(ARRAY(
+        SELECT pid FROM pg_locks
+        WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = {_TURNS}
+    ))
+""".encode()  # noqa: S608 - ours
 _BEGIN_WRITING = (
     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     f"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM pg_advisory_xact_lock_shared({_TURNS})",  # noqa: S608 - ours
@@ -125,10 +136,12 @@ class PostgreSQL(SharedDialect):
         return engine
 
     def begin(self, connection: Connection) -> int:
-        if (now := time.monotonic()) >= connection.info.get("replan_time", 0.0):
+        if (now := time.monotonic()) >= connection.info.get("upkeep_time", 0.0):
+            connection.info["upkeep_time"] = now + UPKEEP
+            driver = _driver(connection)
             # What was planned for a table of a few pages is slow on one of many.
-            connection.info["replan_time"] = now + REPLAN
-            _driver(connection).execute(b"DISCARD PLANS", prepare=False)
+            driver.execute(b"DISCARD PLANS", prepare=False)
+            driver.execute(_CUT_OFF, [_HUNG], prepare=False)
         [(instant,)] = _begin(connection).fetchall()
         return int(instant)
 
