@@ -19,6 +19,7 @@ from taskwheel_server.rpc.admin import AdminService
 from taskwheel_server.rpc.backend import Backend
 from taskwheel_server.rpc.event_message import EVENT_CODEC
 from taskwheel_server.rpc.events import EventService
+from taskwheel_server.rpc.hand_back import all_handed_back
 from taskwheel_server.rpc.runs import TaskRunService
 from taskwheel_server.rpc.server import ApiServer
 from taskwheel_server.rpc.tasks import TaskService
@@ -37,7 +38,8 @@ class Server:
     """A server of the API, an async context manager: it answers inside the block.
 
     Leaving drains it: health goes NOT_SERVING, watches end with the sequence to resume after, workers are told to go
-    away, calls under way get GRACE seconds, what the wheel was given is committed, then the store closes.
+    away, calls under way get GRACE seconds, runs that were claimed and reached nobody are handed back, what the wheel
+    was given is committed, then the store closes.
 
     Args:
         settings: the operator's.
@@ -101,6 +103,7 @@ class Server:
         self.port = api.port
         self.wheel.start()
         stack.push_async_callback(asyncio.to_thread, self.wheel.stop)
+        stack.push_async_callback(all_handed_back, self.wheel)
         await api.start()
         stack.push_async_callback(api.stop, self._grace)
         stack.callback(workers.close)

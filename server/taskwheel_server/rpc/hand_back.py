@@ -6,13 +6,14 @@ Should it not arrive, because the store or the server is down, leases end by the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from taskwheel_server.errors import TaskwheelError
 from taskwheel_server.model.run import Run
 from taskwheel_server.wheel import Wheel
-from taskwheel_server.wheel.commands import Command, Lease, ReleaseRuns
+from taskwheel_server.wheel.commands import Command, Lease, ReleaseRuns, RenewLeases
 
 
 def submit_unattended(wheel: Wheel, command: Command) -> None:
@@ -40,3 +41,13 @@ def hand_back_claim(wheel: Wheel, claim: asyncio.Future[list[Run]]) -> None:
     """Hand back what a claim nobody waits for any more brings."""
     if not claim.cancelled() and claim.exception() is None:
         hand_back(wheel, claim.result())
+
+
+async def all_handed_back(wheel: Wheel) -> None:
+    """Wait, once no caller is left, until what the wheel still gives out to them is on its way back.
+
+    A turn that was under way when they went tells what it claimed only after its commit, and a wheel that stops takes
+    nothing back.
+    """
+    with contextlib.suppress(TaskwheelError):
+        await wheel.submit(RenewLeases(renewals=[]))
