@@ -102,7 +102,7 @@ export async function wait(
 /**
  * The responses of WatchEvents without end. The first one is empty and tells that the watch stands.
  *
- * @param timeout how long the watch may take to stand.
+ * @param timeout how long the watch may take to stand at first.
  */
 export async function* eventBatches(
   transport: Transport,
@@ -114,10 +114,8 @@ export async function* eventBatches(
   let placed = false;
   for (;;) {
     try {
-      for await (const response of transport.stream((o) => transport.events.watchEvents(request, o), {
-        signal,
-        timeout,
-      })) {
+      const limits = { signal, ...(!placed && { timeout }) };
+      for await (const response of transport.stream((o) => transport.events.watchEvents(request, o), limits)) {
         patience.answered();
         request.afterSequence = response.sequence;
         if (response.events.length || !placed) {
@@ -140,9 +138,8 @@ export async function* logEntries(
   const patience = new Patience(transport);
   for (;;) {
     try {
-      for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), {
-        signal,
-      })) {
+      const limits = { signal };
+      for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), limits)) {
         patience.answered();
         const last = entries.at(-1)!;
         request.name = last.run;
