@@ -7,7 +7,8 @@
  *
  * - closed: nothing of it is on its way. The next call opens it, and goes at once and alone, as RunTask;
  * - open: something is on its way. Calls wait for it to return and then go together, up to 1,000 runs and 3 MiB at a
- *   time; when none waits, the lane is closed.
+ *   time; when none waits, the lane is closed. Once 8 wait they go beside the first, so that this process and the server
+ *   work at the same time.
  *
  * So a lone caller waits for nobody, and batches grow with the load. Each call keeps an outcome of its own:
  *
@@ -27,11 +28,17 @@ import { BatchRunTasksRequestSchema, type RunTaskRequest } from "./gen/taskwheel
 import { batches } from "./requests.js";
 import { LONGEST, tooLate, type CallLimits, type Transport } from "./transport.js";
 
+/** How many calls that wait go beside a batch that is on its way, and how many batches may be. */
+const CROWD = 8;
+const SENDERS = 2;
+
 /** Calls that may go together. */
 interface Lane {
   readonly parent: string;
   readonly headers: Record<string, string>;
   waiting: Call[];
+  /** How many batches, or first calls, are on their way. */
+  senders: number;
 }
 
 /** A call that waits. It is answered the run, or null when it is to go alone. */
@@ -72,9 +79,14 @@ export class RunCoalescer {
       });
     const lane = this.#lanes.get(key);
     if (lane) {
-      return (await this.#join(lane, request, timeout, signal)) ?? (await alone());
+      const joined = this.#join(lane, request, timeout, signal);
+      if (lane.waiting.length >= CROWD && lane.senders < SENDERS) {
+        lane.senders += 1;
+        void turn().then(() => this.#goOn(key, lane));
+      }
+      return (await joined) ?? (await alone());
     }
-    const opened: Lane = { parent, headers, waiting: [] };
+    const opened: Lane = { parent, headers, waiting: [], senders: 1 };
     this.#lanes.set(key, opened);
     try {
       return await alone();
@@ -108,7 +120,7 @@ export class RunCoalescer {
     });
   }
 
-  /** Send what has come to wait, again and again, then close the lane. */
+  /** Send what has come to wait, again and again; then, if nothing is on its way, close the lane. */
   async #goOn(key: string, lane: Lane): Promise<void> {
     while (lane.waiting.length) {
       const calls = lane.waiting;
@@ -122,7 +134,10 @@ export class RunCoalescer {
       // Callers that have just been answered often have the next run at hand.
       await turn();
     }
-    this.#lanes.delete(key);
+    lane.senders -= 1;
+    if (!lane.senders) {
+      this.#lanes.delete(key);
+    }
   }
 
   async #send(lane: Lane, calls: Call[]): Promise<void> {

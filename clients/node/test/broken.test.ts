@@ -250,6 +250,8 @@ test("runs of concurrent callers go together, each with an answer of its own", a
     names.map((_, n) => ({ n })),
   );
   assert.deepEqual([alone, batches], [1, [19]]);
+  await Promise.all(names.slice(0, 5).map((name) => client.task(name).run({})));
+  assert.deepEqual([alone, batches], [2, [19, 4]]);
 
   const mixed = await Promise.allSettled(["a", "b", "bad", "c"].map((name) => client.task(name).run({})));
   assert.deepEqual(
