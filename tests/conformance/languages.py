@@ -74,6 +74,6 @@ LANGUAGES = (
         "conformance.sh",
         tools=("java", "mvn"),
         build=((*_MAVEN, "test-compile"),),
-        test=((*_MAVEN, "test"),),
+        test=((*_MAVEN, "surefire:test"),),
     ),
 )
