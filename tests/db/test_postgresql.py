@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, SmallInteger, create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
 from taskwheel_server.db.dialect import dialect_of, execute, fetch_value, post, stream
@@ -232,6 +233,28 @@ def test_what_no_server_of_ours_says_is_passed_over(wheel: HandWheel, heard: Que
     say(wheel.database_url, Hint(sequences={"default": 7}).dump("other"))
     while (hint := heard.get(timeout=20)).sequences != {"default": 7}:
         assert hint.untold
+
+
+def test_hints_that_are_lost_are_logged_once_with_the_reason_and_so_is_their_return(
+    wheel: HandWheel, heard: Queue[Hint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialect: Any = type(wheel.store._dialect)
+    refusals = iter(["no route to host"] * 3)
+
+    def listen(self: Any, url: URL, listen: Any = dialect.listen) -> Any:
+        if refusal := next(refusals, None):
+            raise psycopg.OperationalError(refusal)
+        return listen(self, url)
+
+    monkeypatch.setattr(dialect, "listen", listen)
+    monkeypatch.setattr("taskwheel_server.db.hints.BACK_OFF", 0)
+    listening = "datname = current_database() AND pid <> pg_backend_pid() AND query ~* 'listen|notify'"
+    with capture_logs() as logs:
+        with wheel.store.write() as connection:
+            fetch_value(connection, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")
+        assert heard.get(timeout=20).untold
+    assert [line["event"] for line in logs] == ["hints_lost", "hints_heard"]
+    assert "connection" in logs[0]["reason"]
 
 
 def test_hints_are_heard_where_more_than_1024_files_are_open(database_url: str) -> None:

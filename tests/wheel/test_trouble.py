@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from taskwheel_server.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
 from taskwheel_server.db import runs as run_rows
@@ -26,7 +27,7 @@ from taskwheel_server.wheel.commands import (
 )
 from taskwheel_server.wheel.mailbox import CAPACITY, TURN_ROWS, Mailbox
 from tests.databases import SQLiteFiles, cure, poison
-from tests.wheel.breaker import Poison, poisoned
+from tests.wheel.breaker import Breaker, Point, Poison, poisoned, unavailable
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 
 EVERY_MINUTE = [Schedule(interval=MINUTE)]
@@ -210,6 +211,19 @@ def test_a_reading_function_sees_one_snapshot(wheel: HandWheel) -> None:
 def test_a_reading_connection_cannot_write(wheel: HandWheel) -> None:
     with pytest.raises(Unavailable):
         wheel.store.read(lambda connection: connection.execute(text("DELETE FROM runs")))
+
+
+def test_an_outage_of_the_store_is_logged_once_with_its_reason_and_so_is_its_end(wheel: HandWheel) -> None:
+    wheel.task()
+    with capture_logs() as logs:
+        with Breaker(Point.STATEMENT, 1, unavailable, times=100) as breaker:
+            breaker.watch(wheel.store)
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    wheel.run()
+        wheel.run()
+    told = [(line["event"], line.get("reason")) for line in logs]
+    assert told == [("store_unavailable", "disk I/O error"), ("store_available", None)]
 
 
 # Restarts.

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from taskwheel_server.db.dialect.common import reason_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -127,16 +129,22 @@ class Hearing:
         return time.monotonic() - self._heard.get(origin, -PRESENT) < PRESENT
 
     def _loop(self) -> None:
+        lost = False
         while not self._stopping.is_set():
             try:
                 with self._dialect.listen(self._url) as channel:
                     self._greeted = -PRESENT
+                    if lost:
+                        log.info("hints_heard")
+                    lost = False
                     # What was said before was not heard.
                     self._receive(Hint(untold=True))
                     while not self._stopping.is_set():
                         self._listen(channel)
             except self._dialect.failures as error:
-                log.warning("hints_lost", reason=type(error).__name__)
+                if not lost:
+                    log.warning("hints_lost", reason=reason_of(error))
+                lost = True
                 self._heard.clear()
                 self._stopping.wait(BACK_OFF)
 

@@ -8,6 +8,7 @@ from sqlalchemy import insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError
 
 from taskwheel_server.db.dialect import dialect_of
+from taskwheel_server.db.dialect.common import reason_of
 from taskwheel_server.db.tables import SCHEMA_VERSION, meta, metadata, namespaces
 from taskwheel_server.errors import FailedPrecondition
 from taskwheel_server.model.names import DEFAULT_NAMESPACE
@@ -46,9 +47,8 @@ def stored_version(database_url: str) -> int | None:
 
 
 def unusable(error: BaseException | None) -> FailedPrecondition:
-    """Return the error for a database that cannot be opened: the driver's words, in one line."""
-    reason = " ".join(str(getattr(error, "orig", error)).split())
-    return FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {reason}")
+    """Return the error for a database that cannot be opened."""
+    return FailedPrecondition("DATABASE_UNUSABLE", f"the database cannot be used: {reason_of(error)}")
 
 
 def prepare(connection: Connection, now: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import StaleTurn, namespaces, runs
+from taskwheel_server.db import StaleTurn, namespaces, reason_of, runs
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep
@@ -175,7 +175,6 @@ class Wheel:
                 if attempt == 0:
                     batch = self._repeatable(batch, error)
                     continue
-                log.warning("store_unavailable", commands=len(batch))
                 self._failing = True
                 self._refuse(batch, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the wheel
@@ -265,6 +264,7 @@ class Wheel:
             self._unsure = True
             if isinstance(error, Unavailable) and self._away_since is None:
                 self._away_since = began
+                log.warning("store_unavailable", reason=reason_of(error.__cause__))
             self._at_hand = turn.at_hand if turn else None
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
@@ -274,6 +274,8 @@ class Wheel:
                     for run in batch_
                 ]
             raise
+        if self._away_since is not None:
+            log.info("store_available")
         self._unsure, self._away_since = False, None
         self._orphans.clear()
         self._eased = turn.eased if turn.unfinished else set()

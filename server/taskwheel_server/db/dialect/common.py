@@ -21,6 +21,11 @@ class StaleTurn(Exception):
     """A fenced write met a row that has moved since this transaction read it: repeat it."""
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Return a failure in the driver's words, in one line."""
+    return " ".join(str(getattr(error, "orig", error)).split())
+
+
 class Channel(Protocol):
     """A connection on which servers tell each other something. Raises the dialect's failures."""
 
