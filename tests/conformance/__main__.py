@@ -21,6 +21,8 @@ from tests.conformance.table import Behaviour, behaviours
 
 # One command of a build, the first download of its modules included, s.
 _BUILD = 300
+# How many languages are built and tested beside each other: their tests wait more than they work.
+_AT_A_TIME = 2
 
 
 def main() -> int:
@@ -32,19 +34,16 @@ def main() -> int:
     if arguments.lacking:
         return _tell_lacking(languages, strict=strict)
     matrix = Matrix(rows, languages)
-    ready: list[Language] = []
+    present: list[Language] = []
     for language in languages:
         if why := language.lacks():
             matrix.skip(language, why)
-            continue
-        if not arguments.no_build:
-            why = _failure(language, language.build)
-            if not why and not arguments.k:
-                matrix.fail(language, _failure(language, language.test))
-        if why:
-            matrix.fail(language, why)
         else:
-            ready.append(language)
+            present.append(language)
+    if not arguments.no_build:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(lambda language: _prepare(language, matrix, tests=not arguments.k), present))
+    ready = [language for language in present if language not in matrix.unbuilt]
     with tempfile.TemporaryDirectory() as folder:
         _play(ready, rows, matrix, Path(folder), verbose=arguments.verbose)
     print(matrix)
@@ -72,11 +71,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _prepare(language: Language, matrix: Matrix, *, tests: bool) -> None:
+    """Build the client and run its own tests; who fails these is taken through the table all the same."""
+    if why := _failure(language, language.build):
+        matrix.unbuilt.append(language)
+        matrix.fail(language, why)
+    elif tests and (why := _failure(language, language.test)):
+        matrix.fail(language, why)
+
+
 def _failure(language: Language, commands: Iterable[Sequence[str]]) -> str:
     """Run the commands in the language's folder; why one failed, or nothing."""
     for command in commands:
+        text = " ".join(command)
         began = time.monotonic()
-        print(f"{language.name}: {' '.join(command)} …", end=" ", flush=True)
         try:
             done = subprocess.run(
                 command,
@@ -87,12 +95,11 @@ def _failure(language: Language, commands: Iterable[Sequence[str]]) -> str:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            print("too slow")
-            return f"{' '.join(command)} took longer than {_BUILD} s"
-        print(f"{time.monotonic() - began:.1f} s")
+            return f"{text} took longer than {_BUILD} s"
+        print(f"{language.name}: {text}: {time.monotonic() - began:.1f} s", flush=True)
         if done.returncode:
-            print(done.stdout.decode(errors="replace"))
-            return f"{' '.join(command)} failed, see above"
+            print(done.stdout.decode(errors="replace"), flush=True)
+            return f"{text} failed, see above"
     return ""
 
 

@@ -16,6 +16,9 @@ class Matrix:
     Args:
         rows: the behaviours.
         languages: the columns.
+
+    Attributes:
+        unbuilt: the languages that could not be built.
     """
 
     def __init__(self, rows: Sequence[Behaviour], languages: Sequence[Language]) -> None:
@@ -24,6 +27,7 @@ class Matrix:
         self._cells: dict[tuple[str, str], Cell] = {}
         self._skipped: dict[str, str] = {}
         self._failed: dict[str, str] = {}
+        self.unbuilt: list[Language] = []
 
     def add(self, language: Language, row: Behaviour, cell: Cell) -> None:
         """Tell how a language fared with a behaviour."""
@@ -34,9 +38,8 @@ class Matrix:
         self._skipped[language.name] = why
 
     def fail(self, language: Language, why: str) -> None:
-        """Tell that a language could not be built, or failed its own tests; nothing without a reason."""
-        if why:
-            self._failed[language.name] = why
+        """Tell that a language could not be built, or failed its own tests."""
+        self._failed[language.name] = why
 
     def status(self, *, strict: bool) -> int:
         """The exit status: 1 when anything failed, or when anything was skipped and that must not be."""
