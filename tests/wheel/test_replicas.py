@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -80,6 +81,22 @@ def test_a_run_admitted_on_one_starts_on_a_worker_of_another(wheel: HandWheel, o
     run = wheel.run()
     tell(other, hint(wheel)) if news == "told" else look(other)
     assert worker.take_one().uid == run.uid
+
+
+def test_a_run_whose_time_comes_on_one_is_told_to_the_others(wheel: HandWheel, other: HandWheel) -> None:
+    wheel.task()
+    heard: Queue[Hint] = Queue()
+    wheel.store.listen(lambda _: None)
+    other.store.listen(heard.put)
+    while wheel.store._hearing is None or wheel.store._hearing.alone:
+        pass
+    run = wheel.run(schedule_time=wheel.now + 1)
+    wheel.clock.advance(1)
+    wheel.turn()
+    assert wheel.state(run) is State.READY
+    while not (said := heard.get(timeout=20)).ready:
+        pass
+    assert said.ready == {(run.namespace, run.handler)}
 
 
 @pytest.mark.parametrize("news", ["told", "found"])

@@ -82,7 +82,7 @@ class Neighbours:
     def tell(self, turn: Turn) -> None:
         """Tell the others what the turn leaves to them."""
         told = turn.outcome
-        if told.sequences or told.logged:
+        if told.sequences or told.logged or told.ready:
             hint = Hint(told.ready, told.stops_elsewhere, told.sequences, told.logged, told.ended, told.untold)
             self._store.tell(turn.connection, hint)
 
