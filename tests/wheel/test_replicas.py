@@ -17,12 +17,13 @@ from taskwheel_server.db import Connection, StaleTurn, dialect, events
 from taskwheel_server.db.hints import MAX_BYTES, Hint
 from taskwheel_server.errors import AlreadyExists
 from taskwheel_server.model.state import OverlapPolicy, State
-from taskwheel_server.wheel import slots
+from taskwheel_server.wheel import release, slots
 from taskwheel_server.wheel.commands import (
     AdmitRuns,
     ClaimRuns,
     CompleteRuns,
     CreateTask,
+    DeleteTask,
     PauseTask,
     Renewal,
     RenewLeases,
@@ -227,7 +228,7 @@ def test_a_task_id_stands_for_one_task_over_all(wheel: HandWheel, other: HandWhe
 
 
 class Between:
-    """A turn of `first` that is held open before its commit, while `second` turns on another thread.
+    """A turn of `first` that is held open, before its commit or after a stage, while `second` turns on another thread.
 
     The second turn must come to wait for the first, or to its end.
     """
@@ -235,18 +236,20 @@ class Between:
     def __init__(self, first: HandWheel, second: HandWheel) -> None:
         self._first, self._second = first, second
 
-    def turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn(self, monkeypatch: pytest.MonkeyPatch, stage: tuple[Any, str] | None = None) -> None:
         thread = threading.Thread(target=self._second.turn)
-        done = self._first.wheel._neighbours.tell
+        owner, name = stage or (self._first.wheel._neighbours, "tell")
+        done = getattr(owner, name)
 
         def halfway(turn) -> None:
             done(turn)
-            thread.start()
-            while thread.is_alive() and not self._waits():
-                pass
+            if turn.registry is self._first.wheel._registry:
+                thread.start()
+                while thread.is_alive() and not self._waits():
+                    pass
 
         with monkeypatch.context() as patch:
-            patch.setattr(self._first.wheel._neighbours, "tell", halfway)
+            patch.setattr(owner, name, halfway)
             self._first.turn()
         thread.join()
 
@@ -362,6 +365,19 @@ def test_a_limit_counts_the_runs_that_another_turn_moves_at_once(
     other.send(UpdateTask(task=task_ref("t"), changes={"max_concurrent_runs": 1}))
     Between(wheel, other).turn(monkeypatch)
     assert wheel.get_task().running == (moved == "starts") == wheel.states().count("RUNNING")
+
+
+def test_a_run_admitted_while_its_task_is_swept_away_is_cancelled(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    wheel.send(AdmitRuns(runs=[wheel.new_run()]))
+    other.send(DeleteTask(task=task_ref("t")))
+    monkeypatch.setattr(other.wheel, "_next_sweep", 0)
+    # Between looking its task up and storing it.
+    Between(wheel, other).turn(monkeypatch, (release, "release_held"))
+    other.settle()
+    assert [run.state for run in wheel.runs()] == [State.CANCELLED]
 
 
 def test_only_the_row_that_failed_is_set_aside(

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from taskwheel_server.db import events, namespaces, runs, tasks
+from taskwheel_server.db.dialect import wait_for_turns
 from taskwheel_server.model.state import StateReason
 from taskwheel_server.wheel.admit import owned_labels
 from taskwheel_server.wheel.ending import Endings
@@ -20,6 +21,8 @@ MAX_LINES = 10_000
 
 def sweep(turn: Turn) -> None:
     """Delete a slice of what is past retention and cancel a slice of a deleted task's pending runs."""
+    # First, for it may wait for turns that wait for what the rest locks.
+    _sweep_deleted_task(turn)
     horizon = turn.now - turn.settings.retention
     found = runs.expired(turn.connection, horizon, SLICE)
     lines = list(accumulate(count for *_, count in found))
@@ -30,7 +33,6 @@ def sweep(turn: Turn) -> None:
         turn.connection, (owned for uid, tags, labels, _ in expired for owned in owned_labels(uid, tags, labels))
     )
     runs.delete(turn.connection, [uid for uid, *_ in expired])
-    _sweep_deleted_task(turn)
     # Last, as in every turn: the row of the namespace orders the turns of all servers.
     for namespace in namespaces.names(turn.connection):
         turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE
@@ -39,8 +41,11 @@ def sweep(turn: Turn) -> None:
 def _sweep_deleted_task(turn: Turn) -> None:
     if not (task := tasks.deleted(turn.connection)):
         return
-    if cancel_pending(turn, task.uid) < SLICE:
-        tasks.purge(turn.connection, task.uid)
+    if not cancel_pending(turn, task.uid):
+        # Turns of other servers may have found the task before it was deleted, and be about to store runs of it.
+        wait_for_turns(turn.connection)
+        if not cancel_pending(turn, task.uid):
+            tasks.purge(turn.connection, task.uid)
     turn.unfinished = True
 
 
