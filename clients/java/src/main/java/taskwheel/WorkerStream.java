@@ -62,7 +62,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
         try {
             call.sendMessage(WorkRequest.newBuilder().setHello(hello).build());
             // A log entry is gone once it is written: not to a server that takes none.
-            while (!welcomed() && !over()) {
+            while (!welcomed() && !over() && !finished()) {
                 changed.await(System.nanoTime() + LAST_WORD);
             }
             write();
@@ -94,7 +94,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
                 call.sendMessage(request);
             }
         }
-        if (!over()) {
+        if (!over() && welcomed()) {
             call.halfClose();
             long until = System.nanoTime() + LAST_WORD;
             while (!over() && System.nanoTime() - until < 0) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,6 +29,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import taskwheel.v1.LogEntry;
 import taskwheel.v1.TaskRun;
+import taskwheel.v1.WorkRequest;
+import taskwheel.v1.WorkResponse;
+import taskwheel.v1.WorkerServiceGrpc;
 
 /** The worker at a live server. */
 @Timeout(90)
@@ -226,6 +230,34 @@ class WorkerTest {
         ExecutionException refused =
                 assertThrows(ExecutionException.class, () -> end.get(30, TimeUnit.SECONDS));
         assertInstanceOf(RpcException.InvalidArgument.class, refused.getCause());
+    }
+
+    @Test
+    void aWorkerThatNobodyTakesOnCanBeStopped() throws Exception {
+        CountDownLatch called = new CountDownLatch(1);
+        WorkerServiceGrpc.WorkerServiceImplBase silent = new WorkerServiceGrpc.WorkerServiceImplBase() {
+            @Override
+            public StreamObserver<WorkRequest> work(StreamObserver<WorkResponse> answer) {
+                called.countDown();
+                return new StreamObserver<>() {
+                    @Override
+                    public void onNext(WorkRequest request) {}
+
+                    @Override
+                    public void onError(Throwable error) {}
+
+                    @Override
+                    public void onCompleted() {}
+                };
+            }
+        };
+        try (FakeServer server = new FakeServer(silent)) {
+            Worker idle = Worker.builder(server.address()).handler(id, run -> null).build();
+            CompletableFuture<Void> end = idle.start();
+            called.await();
+            idle.stop();
+            end.get(20, TimeUnit.SECONDS);
+        }
     }
 
     @Test
