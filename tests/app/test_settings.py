@@ -16,6 +16,10 @@ def test_an_empty_variable_is_as_good_as_none():
     assert Settings.read({"TASKWHEEL_LISTEN": "", "TASKWHEEL_DATABASE_URL": ""}) == Settings()
 
 
+def test_an_empty_flag_does_not_mean_the_default():
+    assert Settings.read({"TASKWHEEL_DATABASE_URL": "sqlite:///x.db"}, database_url="").database_url == ""
+
+
 @pytest.mark.parametrize(
     ("text", "lease"),
     [("30", 30 * SECOND), ("1s", SECOND), ("1500ms", 1_500_000), ("1.5s", 1_500_000), ("1h", 60 * MINUTE)],

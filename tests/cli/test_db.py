@@ -39,7 +39,8 @@ def test_to_look_makes_no_file(db, tmp_path):
     ("url", "code", "says"),
     [
         ("mysql://ann:secret@host/x", 2, "--database-url"),
-        ("postgresql://ann:secret@127.0.0.1:1/none", 5, "cannot be used"),
+        ("postgresql://ann:secret@127.0.0.1:1/none", 6, "cannot be used"),
+        ("", 2, "--database-url"),
     ],
 )
 @pytest.mark.parametrize("command", ["status", "upgrade"])

@@ -55,7 +55,9 @@ class Settings:
         """
 
         def given(name: str, default: str = "") -> str:
-            return flags.get(name) or environment.get(f"TASKWHEEL_{name.upper()}") or default
+            flag = flags.get(name)
+            # An empty flag is a variable that somebody forgot to set: never a reason to start on another database.
+            return (environment.get(f"TASKWHEEL_{name.upper()}") or default) if flag is None else flag
 
         return cls(
             listen=given("listen", DEFAULT_LISTEN),

@@ -19,7 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def status(*, database_url: DatabaseUrl = None) -> None:
-    """Tell the version of the schema, and what this server knows; exit with 5 unless they are the same."""
+    """Tell the version of the schema, and what this server knows; exit with 5 unless they are the same.
+
+    Where the database cannot be used, with 6.
+    """
     with _told():
         from taskwheel_server.db.schema import stored_version
         from taskwheel_server.db.tables import SCHEMA_VERSION
@@ -52,7 +55,7 @@ def _url(database_url: str | None) -> str:
 
     settings = Settings.read(os.environ, database_url=database_url)
     # What is typed goes before what the environment has for servers.
-    return settings.database_url if database_url else settings.direct_database_url or settings.database_url
+    return settings.database_url if database_url is not None else settings.direct_database_url or settings.database_url
 
 
 @contextmanager
@@ -66,4 +69,4 @@ def _told() -> Iterator[None]:
         raise typer.BadParameter(error.description, param_hint="--database-url") from None
     except TaskwheelError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(5) from None
+        raise typer.Exit(6 if error.reason == "DATABASE_UNUSABLE" else 5) from None
