@@ -78,7 +78,7 @@ final class WorkerStream extends ClientCall.Listener<WorkResponse> {
     private void write() {
         boolean told = false;
         long renewAt = System.nanoTime();
-        while (!over() && !finished()) {
+        while (welcomed() && !over() && !finished()) {
             if (executor.draining() && !told) {
                 told = true;
                 call.sendMessage(WorkRequest.newBuilder().setDrain(true).build());
