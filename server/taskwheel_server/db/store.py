@@ -72,10 +72,6 @@ class Store:
                 self._dialect.lock_schema(connection)
                 schema.prepare(connection, self.clock.now())
 
-    def now(self, _connection: Connection) -> int:
-        """Return the store's instant, µs: read once a turn."""
-        return self.clock.now()
-
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open the writing transaction; commit at the end, roll back on any exception.

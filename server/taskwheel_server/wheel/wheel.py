@@ -93,7 +93,7 @@ class Wheel:
         with self._store.write() as connection:
             if self._store.exclusive:
                 # Nobody could renew while no server was there. Else a long restart would end every run under way.
-                runs.extend_leases(connection, self._store.now(connection) + self.settings.lease)
+                runs.extend_leases(connection, self.clock.now() + self.settings.lease)
             self._registry.maybe_ready.update(runs.ready_handlers(connection))
             self._eased.update(runs.tasks_to_release(connection))
 
@@ -244,9 +244,7 @@ class Wheel:
         began = self.clock.now()
         try:
             with self._store.write() as connection:
-                turn = Turn(
-                    connection, self._store.now(connection), self.minter, self._registry, self.settings, replay=replay
-                )
+                turn = Turn(connection, self.clock.now(), self.minter, self._registry, self.settings, replay=replay)
                 turn.eased |= self._eased
                 if self._unsure:
                     self._make_sure(turn)
@@ -324,7 +322,7 @@ class Wheel:
     def _sweep(self) -> None:
         try:
             with self._store.write() as connection:
-                turn = Turn(connection, self._store.now(connection), self.minter, self._registry, self.settings)
+                turn = Turn(connection, self.clock.now(), self.minter, self._registry, self.settings)
                 sweep.sweep(turn)
                 record.record(turn)
         except Exception as error:
