@@ -23,6 +23,7 @@ from tests.rpc.hands import (
     run_many,
     run_task,
 )
+from tests.wheel.breaker import Breaker, Point, unavailable
 
 ACCEPTED, LOST = Acknowledgement.ACCEPTED, Acknowledgement.LEASE_LOST
 # Without these a client reads ahead by megabytes, asked or not.
@@ -57,6 +58,15 @@ def task(stubs):
 class TestHello:
     def test_the_server_says_how_long_a_lease_lasts(self, stubs):
         assert Hand(stubs).welcome.lease_duration.seconds == 30
+
+    def test_a_server_without_its_store_welcomes_nobody(self, server, stubs):
+        with Breaker(Point.STATEMENT, 1, unavailable, times=1000) as breaker:
+            breaker.watch(server.server.store)
+            hand = Hand(stubs, greet=False)
+            hand.send(hello={"worker_id": "w", "handlers": ["h"], "max_concurrent_runs": 1})
+            with pytest.raises(grpc.RpcError) as caught:
+                hand.receive()
+        assert refusal_of(caught.value).reason == "STORE_UNAVAILABLE"
 
     def test_lists_may_come_with_the_hello(self, stubs):
         run_task(stubs)

@@ -98,7 +98,15 @@ class WorkerStream:
             ResourceExhausted: SUBSCRIBER_TOO_SLOW.
             Unavailable: the store cannot be written, or the server has shut down.
         """
-        self._submit(Attach(session=self._session), lambda _: None)
+        try:
+            # A welcome is news of a server that works: without its store, workers that connect anew are to be patient.
+            await self._wheel.submit(Attach(session=self._session))
+            await self._serve(first, requests)
+        finally:
+            self._leave()
+            hand_back(self._wheel, self._in_flight)
+
+    async def _serve(self, first: WorkRequest, requests: AsyncIterator[WorkRequest]) -> None:
         reader = asyncio.create_task(self._read(first, requests))
         reader.add_done_callback(self._read_ended)
         try:
@@ -115,8 +123,6 @@ class WorkerStream:
             reader.result()
         finally:
             reader.cancel()
-            self._leave()
-            hand_back(self._wheel, self._in_flight)
 
     def go_away(self) -> None:
         """Tell the worker that the server is about to stop, and take on no more runs for it."""
