@@ -60,8 +60,8 @@ func WithTLS(config *tls.Config) Option {
 	return func(o *options) { o.tls = config }
 }
 
-// WithAPIKey sends the key with each call, as the metadata `authorization: Bearer KEY`. Without TLS it can be read on
-// its way.
+// WithAPIKey sends the key with each call, as the metadata `authorization: Bearer KEY`, for a proxy in front of the
+// server: the server itself does not look at it. Without TLS it can be read on its way.
 func WithAPIKey(key string) Option {
 	return WithMetadata(map[string]string{"authorization": "Bearer " + key})
 }

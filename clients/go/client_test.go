@@ -240,7 +240,8 @@ func TestALogIsFollowedOverABrokenConnectionToItsEnd(t *testing.T) {
 	run, err := client.Run(soon(t), task, nil)
 	check(t, err)
 	var lines []string
-	for entry, err := range reader.FollowLogs(soon(t), &pb.StreamTaskRunLogsRequest{Name: run.GetName(), Follow: true}) {
+	log := reader.FollowLogs(soon(t), &pb.StreamTaskRunLogsRequest{Name: run.GetName(), Follow: true})
+	for entry, err := range log {
 		check(t, err)
 		lines = append(lines, fmt.Sprintf("%d %s %s %v", entry.GetSequence(), entry.GetLevel(), entry.GetMessage(), entry.GetFields().AsMap()))
 		if len(lines) == 1 {
@@ -250,6 +251,14 @@ func TestALogIsFollowedOverABrokenConnectionToItsEnd(t *testing.T) {
 	}
 	if !reflect.DeepEqual(lines, []string{"1 INFO begun map[step:1]", "2 ERROR ended map[]"}) {
 		t.Error(lines)
+	}
+	again := 0
+	for _, err := range log {
+		check(t, err)
+		again++
+	}
+	if again != len(lines) {
+		t.Errorf("a second loop has %d of %d lines", again, len(lines))
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *coalescer) run(ctx context.Context, request *pb.RunTaskRequest) (*pb.Ta
 		defer cancel()
 	}
 	own := lane{parentOf(request.GetName()), textOf(ctx)}
-	mine := c.join(own, ctx, request)
+	mine := c.join(ctx, own, request)
 	if mine == nil {
 		defer c.goOn(own)
 		return c.tasks.RunTask(ctx, request)
@@ -84,7 +84,7 @@ func (c *coalescer) run(ctx context.Context, request *pb.RunTaskRequest) (*pb.Ta
 }
 
 // join waits in a lane; nil: it was closed, and is open now.
-func (c *coalescer) join(own lane, ctx context.Context, request *pb.RunTaskRequest) *call {
+func (c *coalescer) join(ctx context.Context, own lane, request *pb.RunTaskRequest) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	waiting, open := c.lanes[own]

@@ -204,8 +204,8 @@ func (c *Client) WatchEvents(ctx context.Context, request *pb.WatchEventsRequest
 // FollowLogs iterates over what a run wrote and, if the request says follow, over what it writes until it is done; a
 // broken connection is taken up again where it broke. It ends then, with the context, with the loop, or with an error.
 func (c *Client) FollowLogs(ctx context.Context, request *pb.StreamTaskRunLogsRequest) iter.Seq2[*pb.LogEntry, error] {
-	request = copyOf(request)
 	return func(yield func(*pb.LogEntry, error) bool) {
+		request := copyOf(request) // moves on, and each loop begins with the first entry
 		stream := &follower[pb.StreamTaskRunLogsResponse]{
 			ctx: ctx,
 			open: func(ctx context.Context) (grpc.ServerStreamingClient[pb.StreamTaskRunLogsResponse], error) {

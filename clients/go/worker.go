@@ -34,7 +34,8 @@ const (
 // ErrWorkerStopped. A handler whose run was cancelled should return that error, or that of the context.
 type Handler func(ctx context.Context, run *Run) (any, error)
 
-// Why the context of a handler ends before the handler does.
+// Why the context of a handler ends before the handler does. (LeaseLost is another thing: the Reason of a call that the
+// server refuses.)
 var (
 	ErrRunCancelled  = errors.New("the run was cancelled")
 	ErrLeaseLost     = errors.New("the run belongs to this worker no more: its lease was lost")

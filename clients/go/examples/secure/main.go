@@ -18,7 +18,9 @@ func main() {
 		log.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	if !roots.AppendCertsFromPEM(pem) {
+		log.Fatal("TASKWHEEL_CA_CERT has no certificate")
+	}
 	client, err := taskwheel.NewClient("",
 		taskwheel.WithTLS(&tls.Config{RootCAs: roots}), // Certificates: for mTLS; ServerName: if it is not the host's
 		taskwheel.WithAPIKey(os.Getenv("TASKWHEEL_API_KEY")),
