@@ -55,8 +55,22 @@ record RpcFailure(Status.Code code, String text, List<Message> details, Throwabl
         if (status.getCause() instanceof StatusRuntimeException refused) { // before it was sent
             return of(refused);
         }
+        return new RpcFailure(status.getCode(), text(status), sent(trailers), status.getCause());
+    }
+
+    /** What gRPC says, and why there is no connection: of that it often says "io exception" and no more. */
+    private static String text(Status status) {
         String text = status.getDescription() == null ? status.getCode().name() : status.getDescription();
-        return new RpcFailure(status.getCode(), text, sent(trailers), status.getCause());
+        if (status.getCode() != Status.Code.UNAVAILABLE || status.getCause() == null) {
+            return text;
+        }
+        text = text.lines().findFirst().orElse("");
+        for (Throwable why = status.getCause(); why != null; why = why.getCause()) {
+            if (why.getMessage() != null && !text.contains(why.getMessage())) {
+                text += ": " + why.getMessage();
+            }
+        }
+        return text;
     }
 
     /** What gRPC has for a call that was not answered in time. */

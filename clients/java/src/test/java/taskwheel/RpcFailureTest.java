@@ -12,11 +12,13 @@ import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
+import java.io.IOException;
 import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -82,6 +84,16 @@ class RpcFailureTest {
         assertEquals(Optional.of(Duration.ofMillis(1500)), error.retryAfter());
         assertInstanceOf(Any.class, error.details().get(3));
         assertEquals(error.details(), error.copy().details());
+    }
+
+    @Test
+    void whyThereIsNoConnectionIsTold() {
+        Status status = Status.UNAVAILABLE
+                .withDescription("io exception\nChannel Pipeline: [TailContext#0]")
+                .withCause(new SSLException("problem", new IOException("no path: none", new IOException("none"))));
+        assertEquals(
+                "io exception: problem: no path: none [UNAVAILABLE]",
+                RpcFailure.of(status, null).toException().getMessage());
     }
 
     @Test
