@@ -50,13 +50,22 @@ final class Outcome {
     }
 
     private static RunResult failed(Run run, Throwable error) {
-        String type = error.getClass().getName();
-        String name = error instanceof HandlerException named
-                ? named.name()
-                : type.substring(Math.max(type.lastIndexOf('.'), type.lastIndexOf('$')) + 1);
         return run.report()
-                .setError(error(type, name, text(error)).setStack(Text.clip(stack(error), MAX_STACK)))
+                .setError(error(error.getClass().getName(), name(error), text(error))
+                        .setStack(Text.clip(stack(error), MAX_STACK)))
                 .build();
+    }
+
+    /** By what retry policies know an error. */
+    private static String name(Throwable error) {
+        if (error instanceof HandlerException named) {
+            return named.name();
+        }
+        if (error instanceof UnsupportedValueException) { // the name it has in every language
+            return "UnsupportedValue";
+        }
+        String type = error.getClass().getName();
+        return type.substring(Math.max(type.lastIndexOf('.'), type.lastIndexOf('$')) + 1);
     }
 
     private static RunError.Builder error(String type, String name, String message) {

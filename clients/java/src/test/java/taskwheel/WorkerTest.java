@@ -106,7 +106,7 @@ class WorkerTest {
                 arguments(nothing, "java.lang.IllegalStateException", "IllegalStateException", ""),
                 arguments(
                         (Handler) run -> Map.of("x", new Object()),
-                        "taskwheel.UnsupportedValueException", "UnsupportedValueException", "result.x: "),
+                        "taskwheel.UnsupportedValueException", "UnsupportedValue", "result.x: "),
                 arguments((Handler) run -> "x".repeat(2 << 20), "system", "resultTooLarge", "more than 1 MiB"));
     }
 
