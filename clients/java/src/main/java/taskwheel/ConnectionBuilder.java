@@ -67,9 +67,12 @@ public abstract class ConnectionBuilder<B extends ConnectionBuilder<B>> {
         return self();
     }
 
-    /** Send an API key with each call, as {@code authorization: Bearer KEY}. */
+    /**
+     * Send an API key with each call, as {@code authorization: Bearer KEY}, for a proxy in front of the server: the
+     * server itself does not look at it.
+     */
     public B apiKey(String apiKey) {
-        return metadata(Map.of("authorization", "Bearer " + apiKey));
+        return metadata(Map.of("authorization", "Bearer " + Objects.requireNonNull(apiKey, "apiKey")));
     }
 
     /** Send this with each call; the names are in lower case. */
