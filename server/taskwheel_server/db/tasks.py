@@ -54,6 +54,19 @@ def find(connection: Connection, ref: TaskRef, *, lock: bool = False) -> Task | 
     return task_of(row) if row else None
 
 
+def find_all(connection: Connection, refs: Iterable[TaskRef]) -> dict[TaskRef, Task]:
+    """Return the live tasks that callers point at; missing ones are left out."""
+    pointed: dict[tuple[str, str], dict[str, TaskRef]] = {}
+    for ref in refs:
+        pointed.setdefault((ref.namespace, "uid" if ref.uid else "task_id"), {})[ref.uid or ref.task_id] = ref
+    found: dict[TaskRef, Task] = {}
+    for (namespace, key), by_value in pointed.items():
+        text = f"{_SELECT}namespace=? AND {among(key)} AND delete_time IS NULL"
+        for task in map(task_of, fetch(connection, text, namespace, listed(by_value))):
+            found[by_value[getattr(task, key)]] = task
+    return found
+
+
 def near_match(connection: Connection, ref: TaskRef) -> str | None:
     """Return the id of a task that differs from the one asked for in case only."""
     text = "SELECT task_id FROM tasks WHERE namespace=? AND lower(task_id)=? AND delete_time IS NULL LIMIT 1"

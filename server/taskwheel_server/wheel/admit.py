@@ -94,7 +94,7 @@ class _Book:
     def _lock_limited(self, refs: set[TaskRef]) -> None:
         """Keep the tasks that have a limit as they are, in the order in which every server locks them."""
         connection = self._turn.connection
-        found = {ref: task for ref in refs if (task := tasks.find(connection, ref))}
+        found = tasks.find_all(connection, refs)
         limited = {task.uid for task in found.values() if task.max_concurrent_runs}
         locked = tasks.lock(connection, limited) if limited else {}
         for ref, task in found.items():
