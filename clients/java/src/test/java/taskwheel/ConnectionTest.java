@@ -120,6 +120,11 @@ class ConnectionTest {
     }
 
     @Test
+    void aKeyThatIsMissingIsRefused() {
+        assertThrows(NullPointerException.class, () -> Client.builder("localhost:1").apiKey(null));
+    }
+
+    @Test
     void aServerThatIsNotThereIsUnavailable() {
         try (Client client = Client.connect("localhost:1")) {
             assertThrows(RpcException.Unavailable.class, client::serverInfo);
