@@ -2,7 +2,7 @@ package taskwheel
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -133,9 +133,9 @@ func (c *coalescer) send(own lane, calls []*call) {
 	if len(calls) == 0 {
 		return
 	}
-	last := calls[len(calls)-1].ctx
-	deadline, _ := last.Deadline()
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(last), deadline)
+	// The batch has as long as the most patient of its callers; the others give up on their own.
+	patient := slices.MaxFunc(calls, func(a, b *call) int { return deadlineOf(a).Compare(deadlineOf(b)) })
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(patient.ctx), deadlineOf(patient))
 	defer cancel()
 	batch := &pb.BatchRunTasksRequest{Parent: own.parent, Requests: make([]*pb.RunTaskRequest, len(calls))}
 	for i, one := range calls {
@@ -156,6 +156,11 @@ func (c *coalescer) send(own lane, calls []*call) {
 			one.outcome <- outcome{}
 		}
 	}
+}
+
+func deadlineOf(one *call) time.Time {
+	deadline, _ := one.ctx.Deadline()
+	return deadline
 }
 
 // whole is a run in the answer to a batch as RunTask answers it, if it does not lack what the request does not tell.
@@ -185,11 +190,5 @@ func textOf(ctx context.Context) string {
 	if len(sent) == 0 {
 		return ""
 	}
-	var text strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(sent)) {
-		for _, value := range sent[key] {
-			text.WriteString(key + "\x00" + value + "\x00")
-		}
-	}
-	return text.String()
+	return fmt.Sprintf("%q", map[string][]string(sent)) // sorted, and quoted: a value may hold any bytes
 }

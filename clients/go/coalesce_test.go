@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -135,6 +136,35 @@ func TestACallerThatGivesUpLeavesTheOthersAlone(t *testing.T) {
 				t.Error("a run was sent that nobody waits for")
 			}
 		}
+	}
+}
+
+func TestABatchHasAsLongAsTheMostPatientOfItsCallers(t *testing.T) {
+	hurried := make(chan struct{})
+	server := &pretended{batch: func(ctx context.Context, request *pb.BatchRunTasksRequest) ([]*pb.TaskRun, error) {
+		select {
+		case <-hurried:
+			return answers(request), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	ctxs := same(soon(t), 3)
+	var cancel context.CancelFunc
+	ctxs[2], cancel = context.WithTimeout(ctxs[2], 300*time.Millisecond)
+	defer cancel()
+	context.AfterFunc(ctxs[2], func() { close(hurried) })
+	_, errs := concurrently(t, pretend(t, server), server, ctxs)
+	if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], context.DeadlineExceeded) {
+		t.Error(errs)
+	}
+}
+
+func TestMetadataOfAnyBytesTellsCallersApart(t *testing.T) {
+	one := metadata.AppendToOutgoingContext(t.Context(), "a-bin", "1", "b-bin", "2")
+	other := metadata.AppendToOutgoingContext(t.Context(), "a-bin", "1\x00b-bin\x002")
+	if textOf(one) == textOf(other) {
+		t.Error(textOf(one))
 	}
 }
 
