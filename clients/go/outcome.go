@@ -65,6 +65,11 @@ func perform(ctx context.Context, run *Run, handler Handler) (result any, err er
 
 // setOutcome writes what became of a run. Whatever the handler did, the report is within the bounds.
 func setOutcome(report *pb.RunResult, result any, err error, cause error) {
+	defer func() { // in a method of what the handler gave, such as Error of a nil pointer
+		if value := recover(); value != nil {
+			report.Outcome = &pb.RunResult_Error{Error: runError(&panicError{value, debug.Stack()})}
+		}
+	}()
 	interrupted := errors.Is(err, context.Canceled)
 	switch {
 	case errors.Is(err, ErrRunCancelled), errors.Is(cause, ErrRunCancelled) && interrupted:

@@ -17,6 +17,10 @@ import (
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
 
+type unwritable struct{}
+
+func (unwritable) MarshalJSON() ([]byte, error) { panic("not like this") }
+
 func TestWhatAHandlerDoesIsTheErrorOfTheRunAndTheWorkerGoesOn(t *testing.T) {
 	client := connect(t, address)
 	var misbehave atomic.Pointer[Handler]
@@ -41,6 +45,8 @@ func TestWhatAHandlerDoesIsTheErrorOfTheRunAndTheWorkerGoesOn(t *testing.T) {
 		{func(context.Context, *Run) (any, error) { return func() {}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValue", "result: func() is not JSON"},
 		{func(context.Context, *Run) (any, error) { return map[string]any{"n": 1 << 60}, nil }, "taskwheel.UnsupportedValueError", "UnsupportedValue", "result.n: an integer beyond 2^53"},
 		{func(context.Context, *Run) (any, error) { return strings.Repeat("x", 1<<20), nil }, "system", "resultTooLarge", "more than 1 MiB"},
+		{func(context.Context, *Run) (any, error) { return nil, (*fs.PathError)(nil) }, "taskwheel.panicError", "panic", "nil pointer"},
+		{func(context.Context, *Run) (any, error) { return unwritable{}, nil }, "taskwheel.panicError", "panic", "not like this"},
 		{func(context.Context, *Run) (any, error) { return nil, errors.New(strings.Repeat("é", 1<<20)) }, "errors.errorString", "errorString", "éé"},
 	} {
 		misbehave.Store(&c.handler)
@@ -52,7 +58,7 @@ func TestWhatAHandlerDoesIsTheErrorOfTheRunAndTheWorkerGoesOn(t *testing.T) {
 		if got.GetType() != c.kind || got.GetName() != c.name || !strings.Contains(got.GetMessage(), c.message) || len(got.GetMessage()) > 8192 {
 			t.Errorf("%v is not %s %s %s", got, c.kind, c.name, c.message)
 		}
-		if c.name == "panic" && !strings.HasPrefix(got.GetStack(), "example.com/taskwheel/go.TestWhat") {
+		if c.message == "index out of range" && !strings.HasPrefix(got.GetStack(), "example.com/taskwheel/go.TestWhat") {
 			t.Error("the stack does not begin with the handler:", got.GetStack())
 		}
 	}
