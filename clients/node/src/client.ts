@@ -35,7 +35,8 @@ const WAIT = 60_000;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * A connection to a taskwheel server. It is opened with the first call and keeps the process alive until it is closed.
+ * A connection to a taskwheel server. It is opened with the first call; a process does not end while a call or a stream
+ * is under way over it.
  *
  * Calls the transport could not deliver are repeated, up to 4 times within a second, where that is safe: a run is
  * started with a requestId. Every method throws an RpcError of the class that fits. Times to wait are milliseconds.

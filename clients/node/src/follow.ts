@@ -1,12 +1,11 @@
 /** Long reads: pages, waits and streams that survive a broken connection. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { RunNotDone, Unavailable } from "./errors.js";
 import type { WatchEventsRequest, WatchEventsResponse } from "./gen/taskwheel/v1/event_service_pb.js";
 import type { LogEntry } from "./gen/taskwheel/v1/log_entry_pb.js";
 import { WaitTaskRunRequestSchema, type StreamTaskRunLogsRequest } from "./gen/taskwheel/v1/task_run_service_pb.js";
 import type { TaskRun } from "./gen/taskwheel/v1/task_run_pb.js";
-import { isBroken, type CallLimits, type Transport } from "./transport.js";
+import { isBroken, pass, type CallLimits, type Transport } from "./transport.js";
 import { toDuration } from "./values.js";
 
 /** How long one WaitTaskRun waits. Shorter than what proxies allow an idle call. */
@@ -43,7 +42,7 @@ class Patience {
       throw error;
     }
     const pause = Math.min(100 * 2 ** this.#failures, 5000) * (0.5 + Math.random() / 2);
-    await sleep(Math.min(pause, left), undefined, { signal });
+    await pass(Math.min(pause, left), signal);
     this.#failures += 1;
     this.#since = performance.now();
   }

@@ -12,6 +12,7 @@
  * Messages of the API are those that were generated from the contract; `taskwheel/v1/task_run` and the like have all of
  * them.
  */
+export { toJson } from "@bufbuild/protobuf";
 export { Client } from "./client.js";
 export {
   Aborted,

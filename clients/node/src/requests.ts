@@ -1,6 +1,7 @@
 /** Requests, made from JavaScript values: the half of every call that needs no connection. */
 import { randomUUID } from "node:crypto";
 import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
+import { UnsupportedValue } from "./errors.js";
 import type { RetryPolicySchema } from "./gen/taskwheel/v1/retry_policy_pb.js";
 import type { MisfirePolicySchema, ScheduleSchema } from "./gen/taskwheel/v1/schedule_pb.js";
 import { Task_OverlapPolicy, TaskSchema, type Task } from "./gen/taskwheel/v1/task_pb.js";
@@ -128,13 +129,20 @@ const INITS: { [name: string]: (value: never) => Init } = {
   startDeadline: (value: number) => ({ startDeadline: toDuration(value) }),
 };
 
-/** A task with these fields, and the mask that names them. A field given as null is in the mask alone. */
+/**
+ * A task with these fields, and the mask that names them. A field given as null is in the mask alone.
+ *
+ * @throws UnsupportedValue a task has no field of this name: the server would not hear of it.
+ */
 export function taskMessage(fields: TaskFields): { task: Task; paths: string[] } {
   const init: Init = {};
   const paths: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) {
       continue;
+    }
+    if (!(name in INITS || name in TaskSchema.field)) {
+      throw new UnsupportedValue("a task has no such field", name);
     }
     paths.push(name === "handler" ? "worker.handler" : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
     if (value !== null) {

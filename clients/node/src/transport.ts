@@ -86,9 +86,12 @@ export class Transport implements Services {
 
   constructor({ address, tls, metadata = {}, timeout = 10_000 }: ConnectionOptions) {
     this.address = address || process.env["TASKWHEEL_ADDRESS"] || "localhost:7420";
+    const baseUrl = `${tls ? "https" : "http"}://${this.address}`;
+    if (this.address.includes("/") || !URL.canParse(baseUrl)) {
+      throw new RangeError(`the address must be host:port, not ${JSON.stringify(this.address)}`);
+    }
     this.timeout = timeout;
     this.#metadata = metadata;
-    const baseUrl = `${tls ? "https" : "http"}://${this.address}`;
     // Node's own bound would refuse calls beside a few large messages.
     const options = { maxSessionMemory: 1000, ...(typeof tls === "object" && tls) };
     this.#session = new Http2SessionManager(baseUrl, KEEPALIVE, options);
@@ -133,7 +136,7 @@ export class Transport implements Services {
         if (!again || tries === TRIES || performance.now() + pause >= deadline) {
           throw error;
         }
-        await sleep(pause, undefined, { signal });
+        await pass(pause, signal);
         this.#checkOpen();
       }
     }
@@ -148,6 +151,7 @@ export class Transport implements Services {
     rpc: (options: CallOptions) => AsyncIterable<T>,
     { timeout = Infinity, signal }: CallLimits,
   ): AsyncGenerator<T> {
+    const headers = await this.headers();
     const ending = new AbortController();
     const both = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal;
     const timer = setTimeout(() => ending.abort(), Math.min(timeout, LONGEST));
@@ -155,7 +159,7 @@ export class Transport implements Services {
       clearTimeout(timer);
     }
     try {
-      for await (const response of rpc({ headers: await this.headers(), signal: both })) {
+      for await (const response of rpc({ headers, signal: both })) {
         clearTimeout(timer);
         yield response;
       }
@@ -180,6 +184,11 @@ export class Transport implements Services {
   }
 }
 
+/** Let some milliseconds pass. Throws the reason of the signal as soon as it is aborted. */
+export async function pass(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => signal?.throwIfAborted());
+}
+
 /** The error of a caller's own clock. */
 export function tooLate(): RpcError {
   return rpcError(new ConnectError("there was no answer in time", Code.DeadlineExceeded));
@@ -188,11 +197,11 @@ export function tooLate(): RpcError {
 function failure(cause: unknown, signal: AbortSignal | undefined): TaskwheelError {
   signal?.throwIfAborted();
   const unsent = cause instanceof ConnectError && NO_MESSAGE.exec(cause.rawMessage);
-  return unsent ? new UnsupportedValue(unsent[2]!, unsent[1]!) : rpcError(cause);
+  return unsent ? new UnsupportedValue(unsent[2] ?? "not of the type of this field", unsent[1]!) : rpcError(cause);
 }
 
 /** What the transport says of a value that the field of a message does not take. */
-const NO_MESSAGE = /^serialize binary: cannot encode field (\S+) to binary: (.*)/;
+const NO_MESSAGE = /^serialize binary: cannot (?:encode|use) field (\S+) (?:to binary: (.*)|with message)/;
 
 /** Whether a stream that ended so may be taken up again. */
 export function isBroken(error: unknown): error is RpcError {

@@ -15,6 +15,7 @@ import {
   Unavailable,
   type ClientOptions,
 } from "taskwheel";
+import { RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
 import { AdminService } from "../src/gen/taskwheel/v1/admin_service_pb.js";
 import { EventService } from "../src/gen/taskwheel/v1/event_service_pb.js";
 import { TaskRunService } from "../src/gen/taskwheel/v1/task_run_service_pb.js";
@@ -272,6 +273,21 @@ test("runs of concurrent callers go together, each with an answer of its own", a
   );
   assert.ok((ends[2] as PromiseRejectedResult).reason instanceof DeadlineExceeded);
   assert.equal(batches.at(-1), 1);
+});
+
+test("a caller who gives up while a call waits for its next try meets the reason of the signal", async (t) => {
+  const giveUp = new AbortController();
+  const client = await pretendTo(t, (router) =>
+    router.service(AdminService, {
+      getServerInfo: () => {
+        setTimeout(() => giveUp.abort(new Error("enough")), 100);
+        const refused = refusal(Code.Unavailable, "SHUTTING_DOWN");
+        refused.details.push({ desc: RetryInfoSchema, value: { retryDelay: { seconds: 5n } } });
+        throw refused;
+      },
+    }),
+  );
+  await assert.rejects(client.serverInfo({ signal: giveUp.signal }), { message: "enough" });
 });
 
 /** A client of a server that answers these services. */

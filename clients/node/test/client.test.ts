@@ -10,7 +10,7 @@ import {
   resultOf,
   retry,
   stateOf,
-  type Client,
+  Client,
   AlreadyExists,
   Aborted,
   DeadlineExceeded,
@@ -18,13 +18,16 @@ import {
   InvalidArgument,
   NotFound,
   RequestTooLarge,
+  RpcError,
   RunFailed,
   RunNotDone,
   TaskRun_State,
   TaskwheelError,
+  toJson,
   Unavailable,
   UnsupportedValue,
 } from "taskwheel";
+import { TaskRunSchema } from "taskwheel/v1/task_run";
 import { all, gate, take, TestServer } from "./server.js";
 
 let server: TestServer;
@@ -85,6 +88,7 @@ test("a run is started by name, by full name and by uid, and answered as it was 
     assert.equal(done.state, TaskRun_State.SUCCEEDED);
     assert.deepEqual(resultOf(done), { of: "task" });
     assert.ok(dateOf(done.startTime)! <= dateOf(done.endTime)!);
+    assert.equal(JSON.parse(JSON.stringify(toJson(TaskRunSchema, done))).state, "SUCCEEDED");
   }
 });
 
@@ -231,6 +235,10 @@ test("what JSON does not have is refused before it is sent, with its path", asyn
   ];
   const fraction = await rejected(client.task("json").run({}, { priority: 1.5 }), UnsupportedValue);
   assert.match(fraction.path, /priority/);
+  const mistaken = client.createTask("mistaken", { handler: "echo", schedules: ["0 5 * * *" as never] });
+  assert.match((await rejected(mistaken, UnsupportedValue)).path, /Schedule\.cron/);
+  const misspelt = { handler: "echo", scheduls: [cron("0 5 * * *")] };
+  assert.equal((await rejected(client.createTask("misspelt", misspelt), UnsupportedValue)).path, "scheduls");
   for (const [payload, path] of cases) {
     assert.equal((await rejected(client.task("json").run(payload), UnsupportedValue)).path, path);
   }
@@ -271,6 +279,15 @@ test("a client that is closed ends what is under way, and opens no connection ag
     Array(3).fill("rejected"),
   );
   await rejected(closing.serverInfo(), TaskwheelError);
+  const error = await rejected(closing.watchEvents(), TaskwheelError);
+  assert.ok(!(error instanceof RpcError));
+});
+
+test("an address is a host and a port", () => {
+  for (const address of ["http://localhost:7420", "localhost:7420/", "localhost:74200", "::1:7420"]) {
+    assert.throws(() => new Client({ address }), RangeError);
+  }
+  new Client({ address: "[::1]:7420" });
 });
 
 test("where nobody listens the call is Unavailable, and not for long", async () => {

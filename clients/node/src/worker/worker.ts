@@ -76,7 +76,7 @@ export class Worker {
    * Work until stop is called, or the process is told to end by SIGTERM or SIGINT; the second time at once.
    *
    * @throws RpcError the server refuses the worker.
-   * @throws RangeError it has no handlers.
+   * @throws RangeError it has no handlers, or the address is no host:port.
    */
   async run(): Promise<void> {
     const stop = () => this.stop();
