@@ -27,7 +27,7 @@ import {
 } from "./requests.js";
 import { TaskHandle } from "./task.js";
 import { Transport, type CallLimits, type Services } from "./transport.js";
-import { resultOf, type Instant } from "./values.js";
+import { member, resultOf, type Instant } from "./values.js";
 
 /** How long to wait for a run, where a caller does not say. */
 const WAIT = 60_000;
@@ -265,7 +265,7 @@ export class Client {
       afterSequence: after,
       follow: goOn,
       followRetries,
-      minLevel: LogEntry_Level[minLevel],
+      minLevel: member(LogEntry_Level, minLevel),
     });
     return follow.logEntries(this.#transport, request, signal);
   }

@@ -12,7 +12,7 @@ import {
   type RunTaskRequest,
 } from "./gen/taskwheel/v1/task_service_pb.js";
 import type { TaskRun } from "./gen/taskwheel/v1/task_run_pb.js";
-import { toDuration, toObject, toTimestamp, weigh, type Instant } from "./values.js";
+import { member, toDuration, toObject, toTimestamp, weigh, type Instant } from "./values.js";
 
 export type OverlapPolicy = "ALLOW" | "SKIP" | "QUEUE_ONE" | "CANCEL_RUNNING";
 
@@ -124,7 +124,7 @@ type Init = MessageInitShape<typeof TaskSchema>;
 const INITS: { [name: string]: (value: never) => Init } = {
   handler: (value: string) => ({ target: { case: "worker", value: { handler: value } } }),
   payload: (value: object) => ({ input: { case: "payload", value: toObject(value) } }),
-  overlapPolicy: (value: OverlapPolicy) => ({ overlapPolicy: Task_OverlapPolicy[value] }),
+  overlapPolicy: (value: OverlapPolicy) => ({ overlapPolicy: member(Task_OverlapPolicy, value) }),
   runTimeout: (value: number) => ({ runTimeout: toDuration(value) }),
   startDeadline: (value: number) => ({ startDeadline: toDuration(value) }),
 };

@@ -14,7 +14,7 @@ import {
   type MisfirePolicy,
   type Schedule,
 } from "./gen/taskwheel/v1/schedule_pb.js";
-import { toDuration, toTimestamp, type Instant } from "./values.js";
+import { member, toDuration, toTimestamp, type Instant } from "./values.js";
 
 /** When a schedule begins and ends, and by how much its runs spread. */
 export interface ScheduleBounds {
@@ -42,8 +42,8 @@ export function cron(expression: string, { timeZone, dstGap, dstOverlap, ...boun
     spec: { case: "cron", value: expression },
     ...bounded(bounds),
     ...(timeZone && { timeZone }),
-    ...(dstGap && { dstGap: Schedule_DstGap[dstGap] }),
-    ...(dstOverlap && { dstOverlap: Schedule_DstOverlap[dstOverlap] }),
+    ...(dstGap && { dstGap: member(Schedule_DstGap, dstGap) }),
+    ...(dstOverlap && { dstOverlap: member(Schedule_DstOverlap, dstOverlap) }),
   });
 }
 
@@ -122,7 +122,7 @@ export function misfire(
   { catchupWindow, maxCatchupRuns = 0 }: { catchupWindow?: number; maxCatchupRuns?: number } = {},
 ): MisfirePolicy {
   return create(MisfirePolicySchema, {
-    mode: MisfirePolicy_Mode[mode],
+    mode: member(MisfirePolicy_Mode, mode),
     maxCatchupRuns,
     ...(catchupWindow !== undefined && { catchupWindow: toDuration(catchupWindow) }),
   });

@@ -14,7 +14,7 @@ import {
   type TaskFields,
 } from "./requests.js";
 import type { CallLimits, Transport } from "./transport.js";
-import { toTimestamp, type Instant } from "./values.js";
+import { member, toTimestamp, type Instant } from "./values.js";
 
 /** A backfill inserts up to 10,000 runs before it answers. */
 const BACKFILL_TIMEOUT = 60_000;
@@ -156,7 +156,7 @@ export class TaskHandle {
       startTime: toTimestamp(startTime),
       endTime: toTimestamp(endTime),
       requestId: requestId || mintRequestId(),
-      ...(overlapPolicy && { overlapPolicy: Task_OverlapPolicy[overlapPolicy] }),
+      ...(overlapPolicy && { overlapPolicy: member(Task_OverlapPolicy, overlapPolicy) }),
     };
     const rpc = this.#transport.tasks.backfillTask;
     return (await this.#transport.call((o) => rpc(request, o), { timeout, signal })).taskRuns;

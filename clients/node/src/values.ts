@@ -180,6 +180,15 @@ export function toDuration(milliseconds: number): Duration {
   return create(DurationSchema, { seconds: BigInt(Math.trunc(milliseconds / 1000)), nanos });
 }
 
+/** What an enumeration has under this word. Throws UnsupportedValue for a word it does not have. */
+export function member<E extends object, W extends keyof E & string>(words: E, word: W): E[W] {
+  if (!Object.hasOwn(words, word)) {
+    const known = Object.keys(words).filter((key) => /^[A-Z](?!.*_UNSPECIFIED$)/.test(key));
+    throw new UnsupportedValue(`${JSON.stringify(word)} is none of ${known.join(", ")}`);
+  }
+  return words[word];
+}
+
 /** The text as UTF-8 can carry it, cut to `size` bytes. */
 export function clip(text: string, size: number): string {
   const wellFormed = text.toWellFormed();

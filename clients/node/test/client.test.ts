@@ -239,6 +239,9 @@ test("what JSON does not have is refused before it is sent, with its path", asyn
   assert.match((await rejected(mistaken, UnsupportedValue)).path, /Schedule\.cron/);
   const misspelt = { handler: "echo", scheduls: [cron("0 5 * * *")] };
   assert.equal((await rejected(client.createTask("misspelt", misspelt), UnsupportedValue)).path, "scheduls");
+  assert.throws(() => cron("0 5 * * *", { dstGap: "skip" as never }), /"skip" is none of .*SKIP/);
+  const lower = client.createTask("lower", { handler: "echo", overlapPolicy: "skip" as never });
+  await rejected(lower, UnsupportedValue);
   for (const [payload, path] of cases) {
     assert.equal((await rejected(client.task("json").run(payload), UnsupportedValue)).path, path);
   }
