@@ -15,7 +15,7 @@ import (
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
 
-// concurrently starts runs that come to wait while the first one, which goes alone, is on its way.
+// concurrently starts runs that come to wait, one after the other, while the first one, which goes alone, is on its way.
 func concurrently(t *testing.T, client *Client, server *pretended, ctxs []context.Context) ([]*pb.TaskRun, []error) {
 	t.Helper()
 	arrived, release := make(chan struct{}), make(chan struct{})
@@ -37,14 +37,14 @@ func concurrently(t *testing.T, client *Client, server *pretended, ctxs []contex
 	}
 	start(0)
 	<-arrived
-	for i := range ctxs[1:] {
-		start(i + 1)
-	}
-	for waiting := 0; waiting < len(ctxs)-1; {
-		runtime.Gosched()
-		client.coalescer.mu.Lock()
-		waiting = len(client.coalescer.lanes[lane{}])
-		client.coalescer.mu.Unlock()
+	for i := 1; i < len(ctxs); i++ {
+		start(i)
+		for waiting := 0; waiting < i; {
+			runtime.Gosched()
+			client.coalescer.mu.Lock()
+			waiting = len(client.coalescer.lanes[lane{}])
+			client.coalescer.mu.Unlock()
+		}
 	}
 	close(release)
 	callers.Wait()
