@@ -9,10 +9,12 @@ import { Code } from "@connectrpc/connect";
 import {
   Client,
   DeadlineExceeded,
+  PermissionDenied,
   ResourceExhausted,
   RpcError,
   stateOf,
   Unavailable,
+  Worker,
   type ClientOptions,
 } from "taskwheel";
 import { RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
@@ -21,6 +23,7 @@ import { EventService } from "../src/gen/taskwheel/v1/event_service_pb.js";
 import { TaskRunService } from "../src/gen/taskwheel/v1/task_run_service_pb.js";
 import { TaskRunSchema, type TaskRun } from "../src/gen/taskwheel/v1/task_run_pb.js";
 import { TaskService } from "../src/gen/taskwheel/v1/task_service_pb.js";
+import { WorkerService } from "../src/gen/taskwheel/v1/worker_service_pb.js";
 import { pretend, refusal } from "./pretended.js";
 import { all, gate, Proxy, python, take, TestServer } from "./server.js";
 
@@ -288,6 +291,55 @@ test("a caller who gives up while a call waits for its next try meets the reason
     }),
   );
   await assert.rejects(client.serverInfo({ signal: giveUp.signal }), { message: "enough" });
+});
+
+test("a batch has as long as the most patient of its callers", async (t) => {
+  const hastyGaveUp = gate();
+  const client = await pretendTo(t, (router) =>
+    router.service(TaskService, {
+      runTask: async ({ name }) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { name };
+      },
+      batchRunTasks: async ({ requests }) => {
+        await hastyGaveUp.opened;
+        return { taskRuns: requests.map(({ name }) => ({ name })) };
+      },
+    }),
+  );
+  const first = client.task("first").run({});
+  const patient = client.task("patient").run({});
+  await assert.rejects(client.task("hasty").run({}, { timeout: 500 }), DeadlineExceeded);
+  hastyGaveUp.open();
+  assert.deepEqual([(await first).name, (await patient).name], ["first", "patient"]);
+});
+
+test("a line that is refused when the worker ends does not cost the results beside it", async (t) => {
+  const completed: string[] = [];
+  const server = await pretend((router) =>
+    router.service(WorkerService, {
+      async *work() {
+        yield { welcome: { leaseDuration: { seconds: 30n } } };
+        yield { assignments: ["a", "b"].map((name) => ({ run: { name, handler: "h", attempt: 1 }, leaseToken: name })) };
+        throw refusal(Code.PermissionDenied, "GONE");
+      },
+      appendLogs: () => {
+        throw refusal(Code.Aborted, "LEASE_LOST");
+      },
+      completeTaskRuns: ({ results }) => {
+        completed.push(...results.map(({ run }) => run));
+        return {};
+      },
+    }),
+  );
+  t.after(() => server.close());
+  const worker = new Worker({ address: server.address, log: { info: () => undefined, warn: () => undefined } });
+  worker.handler("h", async (run) => {
+    await new Promise((resolve) => run.signal.addEventListener("abort", resolve));
+    run.log.info("stopped");
+  });
+  await assert.rejects(worker.serve(), PermissionDenied);
+  assert.deepEqual(completed.sort(), ["a", "b"]);
 });
 
 /** A client of a server that answers these services. */

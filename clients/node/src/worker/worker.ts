@@ -171,24 +171,29 @@ export class Worker {
     }
   }
 
-  /** Say by single calls what the stream could not deliver before the worker ended; lines before results. */
+  /**
+   * Say by single calls what the stream could not deliver before the worker ended; lines before results. A line that is
+   * lost is no reason to lose a result.
+   */
   async #deliver(transport: Transport, outbox: Outbox): Promise<void> {
     outbox.restore();
-    for (let frame = outbox.frame(); frame; frame = outbox.frame()) {
-      const { logs, results } = frame;
+    let reached = true;
+    const deliver = async (call: Promise<unknown>) => {
       try {
-        for (const lines of logs) {
-          await transport.call((options) => transport.workers.appendLogs(lines, options), { repeatable: false });
-        }
-        if (results.length) {
-          const request = create(CompleteTaskRunsRequestSchema, { results });
-          await transport.call((options) => transport.workers.completeTaskRuns(request, options));
-        }
+        await call;
       } catch (error) {
         this.#log.warn(`what the worker had left could not be delivered: ${String(error)}`);
-        if (!(error instanceof RpcError) || BROKEN.has(error.code) || error instanceof DeadlineExceeded) {
-          return;
-        }
+        reached &&= error instanceof RpcError && !BROKEN.has(error.code) && !(error instanceof DeadlineExceeded);
+      }
+    };
+    for (let frame = outbox.frame(); reached && frame; frame = outbox.frame()) {
+      const { logs, results } = frame;
+      for (const lines of logs) {
+        await deliver(transport.call((o) => transport.workers.appendLogs(lines, o), { repeatable: false }));
+      }
+      if (results.length) {
+        const request = create(CompleteTaskRunsRequestSchema, { results });
+        await deliver(transport.call((o) => transport.workers.completeTaskRuns(request, o)));
       }
     }
   }
