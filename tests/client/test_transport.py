@@ -14,13 +14,18 @@ from google.rpc.status_pb2 import Status
 
 import taskwheel
 from taskwheel._transport import Transport, run_blocking
-from taskwheel.v1 import admin_service_pb2_grpc, event_service_pb2_grpc
+from taskwheel.v1 import admin_service_pb2_grpc, event_service_pb2_grpc, worker_service_pb2_grpc
 from taskwheel.v1.admin_service_pb2 import GetServerInfoResponse
 from taskwheel.v1.event_pb2 import Event
 from taskwheel.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
+from taskwheel.v1.worker_service_pb2 import AppendLogsRequest
 
 
-class Moody(admin_service_pb2_grpc.AdminServiceServicer, event_service_pb2_grpc.EventServiceServicer):
+class Moody(
+    admin_service_pb2_grpc.AdminServiceServicer,
+    event_service_pb2_grpc.EventServiceServicer,
+    worker_service_pb2_grpc.WorkerServiceServicer,
+):
     """Answers what the test has it answer, call by call."""
 
     def __init__(self) -> None:
@@ -35,6 +40,10 @@ class Moody(admin_service_pb2_grpc.AdminServiceServicer, event_service_pb2_grpc.
         self.requests.append(request)
         yield from self.moods.pop(0)(context)
 
+    def AppendLogs(self, request, context):  # noqa: N802
+        self.requests.append(request)
+        return self.moods.pop(0)(context)
+
 
 @pytest.fixture
 def moody() -> Iterator[Moody]:
@@ -43,6 +52,7 @@ def moody() -> Iterator[Moody]:
         server = grpc.server(pool)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(servicer, server)
+        worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(servicer, server)
         servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"  # type: ignore[attr-defined]
         server.start()
         yield servicer
@@ -137,3 +147,12 @@ def test_a_blocking_transport_never_suspends(moody):
     run_blocking(transport.sleep(0))
     run_blocking(transport.close())
     assert WatchEventsRequest().after_sequence == 0
+
+
+def test_lines_that_may_have_arrived_are_not_sent_again(moody):
+    moody.moods = [unavailable] * 4
+    transport = Transport(moody.address)
+    with pytest.raises(taskwheel.Unavailable):
+        run_blocking(transport.call(transport.workers.AppendLogs, AppendLogsRequest()))
+    run_blocking(transport.close())
+    assert len(moody.requests) == 1

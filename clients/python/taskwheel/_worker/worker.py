@@ -190,10 +190,14 @@ class Worker:
         return self._stopping.is_set() and not outbox.held and outbox.empty
 
     async def _deliver(self, transport: AsyncTransport, outbox: Outbox) -> None:
-        """Say by single calls what the stream could not deliver before the worker ended; lines before results."""
+        """Say by single calls what the stream could not deliver before the worker ended; lines before results.
+
+        A line that is lost is no reason to lose a result.
+        """
         outbox.restore()
+        reached = True
         workers = transport.workers
-        while frame := outbox.frame():
+        while reached and (frame := outbox.frame()):
             calls: list[tuple[Any, Any]] = [(workers.AppendLogs, lines) for lines in frame.logs]
             if frame.results:
                 results = worker_service_pb2.CompleteTaskRunsRequest(results=frame.results)
@@ -203,8 +207,7 @@ class Worker:
                     await transport.call(rpc, request)
                 except RpcError as error:
                     _log.warning("what the worker had left could not be delivered: %s", error)
-                    if error.code in _BROKEN or error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                        return
+                    reached &= error.code not in _BROKEN and error.code is not grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

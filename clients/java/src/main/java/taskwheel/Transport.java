@@ -43,7 +43,8 @@ final class Transport implements AutoCloseable {
 
     /**
      * Every call but these is safe to repeat: it changes nothing, or changes to a given state, or has a request_id.
-     * Streams are taken up again where they ended, by those who read them.
+     * Streams are taken up again where they ended, by those who read them; to claim or to append twice is another thing
+     * than to do so once.
      */
     private static final Map<String, ?> SERVICE_CONFIG = Map.of(
             "methodConfig",
@@ -54,7 +55,9 @@ final class Transport implements AutoCloseable {
                             List.of(
                                     method("taskwheel.v1.EventService", "WatchEvents"),
                                     method("taskwheel.v1.TaskRunService", "StreamTaskRunLogs"),
-                                    method("taskwheel.v1.WorkerService", "Work")))));
+                                    method("taskwheel.v1.WorkerService", "Work"),
+                                    method("taskwheel.v1.WorkerService", "ClaimTaskRuns"),
+                                    method("taskwheel.v1.WorkerService", "AppendLogs")))));
 
     final String address;
     final Duration timeout;

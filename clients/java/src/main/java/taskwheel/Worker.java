@@ -311,37 +311,37 @@ public final class Worker implements AutoCloseable {
         }
     }
 
-    /** Says by single calls what the stream could not deliver before the worker ended; lines before results. */
+    /**
+     * Says by single calls what the stream could not deliver before the worker ended; lines before results. A line that
+     * is lost is no reason to lose a result.
+     */
     private void deliver() {
         outbox.restore();
-        try {
-            for (WorkRequest frame = outbox.frame(); frame != null; frame = outbox.frame()) {
-                for (AppendLogsRequest lines : frame.getLogsList()) {
-                    deliver(WorkerServiceGrpc.getAppendLogsMethod(), lines);
-                }
-                if (frame.getResultsCount() > 0) {
-                    CompleteTaskRunsRequest results = CompleteTaskRunsRequest.newBuilder()
-                            .addAllResults(frame.getResultsList())
-                            .build();
-                    deliver(WorkerServiceGrpc.getCompleteTaskRunsMethod(), results);
-                }
+        boolean reached = true;
+        for (WorkRequest frame = outbox.frame(); reached && frame != null; frame = outbox.frame()) {
+            for (AppendLogsRequest lines : frame.getLogsList()) {
+                reached &= deliver(WorkerServiceGrpc.getAppendLogsMethod(), lines);
             }
-        } catch (RpcException unreachable) {
-            // The leases end, and tell so.
+            if (frame.getResultsCount() > 0) {
+                CompleteTaskRunsRequest results = CompleteTaskRunsRequest.newBuilder()
+                        .addAllResults(frame.getResultsList())
+                        .build();
+                reached &= deliver(WorkerServiceGrpc.getCompleteTaskRunsMethod(), results);
+            }
         }
     }
 
-    private <Q> void deliver(MethodDescriptor<Q, ?> method, Q request) {
+    /** Whether the server has been reached, whatever it answered. */
+    private <Q> boolean deliver(MethodDescriptor<Q, ?> method, Q request) {
         try {
             transport.call(method, request);
+            return true;
         } catch (RpcException error) {
             LOG.log(
                     System.Logger.Level.WARNING,
                     "what the worker had left could not be delivered: {0}",
                     error.getMessage());
-            if (BROKEN.contains(error.code()) || error.code() == Status.Code.DEADLINE_EXCEEDED) {
-                throw error;
-            }
+            return !BROKEN.contains(error.code()) && error.code() != Status.Code.DEADLINE_EXCEEDED;
         }
     }
 }

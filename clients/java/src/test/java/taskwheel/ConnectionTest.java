@@ -20,11 +20,14 @@ import javax.net.ssl.KeyManagerFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import taskwheel.v1.AppendLogsRequest;
+import taskwheel.v1.AppendLogsResponse;
 import taskwheel.v1.GetTaskRunRequest;
 import taskwheel.v1.RunTaskRequest;
 import taskwheel.v1.TaskRun;
 import taskwheel.v1.TaskRunServiceGrpc;
 import taskwheel.v1.TaskServiceGrpc;
+import taskwheel.v1.WorkerServiceGrpc;
 
 /** Certificates, credentials, deadlines, what is repeated, and servers of another version. */
 @Timeout(60)
@@ -153,6 +156,24 @@ class ConnectionTest {
             assertEquals(1, requestIds.stream().distinct().count());
             client.task("a").run();
             assertNotEquals(requestIds.get(0), requestIds.get(3));
+        }
+    }
+
+    @Test
+    void linesThatMayHaveArrivedAreNotSentAgain() throws IOException {
+        var workers = new WorkerServiceGrpc.WorkerServiceImplBase() {
+            @Override
+            public void appendLogs(AppendLogsRequest request, StreamObserver<AppendLogsResponse> answer) {
+                answer.onError(Status.UNAVAILABLE.asRuntimeException());
+            }
+        };
+        try (FakeServer server = new FakeServer(workers);
+                Transport transport = new Transport(Client.builder(server.address()), Duration.ofSeconds(10))) {
+            AppendLogsRequest lines = AppendLogsRequest.getDefaultInstance();
+            assertThrows(
+                    RpcException.Unavailable.class,
+                    () -> transport.call(WorkerServiceGrpc.getAppendLogsMethod(), lines));
+            assertEquals(List.of("AppendLogs"), server.methods);
         }
     }
 
