@@ -182,6 +182,7 @@ func (c *Client) WatchEvents(ctx context.Context, request *pb.WatchEventsRequest
 		},
 		advance:  func(response *pb.WatchEventsResponse) { request.AfterSequence = &response.Sequence },
 		patience: c.newPatience(),
+		endless:  true,
 		first:    c.timeout,
 	}
 	response, err := stream.read()
@@ -212,8 +213,9 @@ func (c *Client) FollowLogs(ctx context.Context, request *pb.StreamTaskRunLogsRe
 				return c.Runs.StreamTaskRunLogs(ctx, request)
 			},
 			advance: func(response *pb.StreamTaskRunLogsResponse) {
-				last := response.Entries[len(response.Entries)-1]
-				request.Name, request.AfterSequence = last.GetRun(), last.GetSequence()
+				for _, entry := range response.GetEntries() {
+					request.Name, request.AfterSequence = entry.GetRun(), entry.GetSequence()
+				}
 			},
 			patience: c.newPatience(),
 		}
@@ -245,6 +247,7 @@ type follower[Response any] struct {
 	open     func(context.Context) (grpc.ServerStreamingClient[Response], error)
 	advance  func(*Response) // moves the request on to what follows the response
 	patience *patience
+	endless  bool          // whether its end is that of a server, not of what there is to read
 	first    time.Duration // the time for the first response of a stream; 0: any
 	next     time.Duration // the time for each of the others
 
@@ -256,7 +259,7 @@ type follower[Response any] struct {
 // errSilence is of a server that does not answer in time.
 var errSilence = status.Error(codes.DeadlineExceeded, "the server has not answered in time")
 
-// read is the next response, or io.EOF if the server has ended the stream.
+// read is the next response, or io.EOF at its end.
 func (f *follower[Response]) read() (*Response, error) {
 	for {
 		response, err := f.receive()
@@ -267,7 +270,10 @@ func (f *follower[Response]) read() (*Response, error) {
 		}
 		f.close()
 		if errors.Is(err, io.EOF) {
-			return nil, err
+			if !f.endless {
+				return nil, err
+			}
+			err = newError(f.ctx, status.Error(codes.Unavailable, "the server has ended the stream"))
 		}
 		if err := f.patience.after(f.ctx, err); err != nil {
 			return nil, err

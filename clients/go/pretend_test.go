@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 // pretended is a server of tasks and workers that answers as a test says, and tells what it was asked.
 type pretended struct {
+	streams silent
 	pb.UnimplementedTaskServiceServer
 	pb.UnimplementedWorkerServiceServer
 	runTask func(ctx context.Context, request *pb.RunTaskRequest) (*pb.TaskRun, error)
@@ -32,18 +34,26 @@ type pretended struct {
 	claims  int
 }
 
-// silent does not answer who follows a log, and cuts short who watches.
+// silent does not answer who follows a log, and cuts short who watches; or does as it is told.
 type silent struct {
 	pb.UnimplementedTaskRunServiceServer
 	pb.UnimplementedEventServiceServer
+	watch func(*pb.WatchEventsRequest, pb.EventService_WatchEventsServer) error
+	log   func(*pb.StreamTaskRunLogsRequest, pb.TaskRunService_StreamTaskRunLogsServer) error
 }
 
-func (silent) StreamTaskRunLogs(_ *pb.StreamTaskRunLogsRequest, stream pb.TaskRunService_StreamTaskRunLogsServer) error {
+func (s silent) StreamTaskRunLogs(request *pb.StreamTaskRunLogsRequest, stream pb.TaskRunService_StreamTaskRunLogsServer) error {
+	if s.log != nil {
+		return s.log(request, stream)
+	}
 	<-stream.Context().Done()
 	return nil
 }
 
-func (silent) WatchEvents(*pb.WatchEventsRequest, pb.EventService_WatchEventsServer) error {
+func (s silent) WatchEvents(request *pb.WatchEventsRequest, stream pb.EventService_WatchEventsServer) error {
+	if s.watch != nil {
+		return s.watch(request, stream)
+	}
 	return status.Error(codes.Canceled, "")
 }
 
@@ -54,8 +64,8 @@ func pretend(t *testing.T, p *pretended, opts ...Option) *Client {
 	server := grpc.NewServer()
 	pb.RegisterTaskServiceServer(server, p)
 	pb.RegisterWorkerServiceServer(server, p)
-	pb.RegisterTaskRunServiceServer(server, silent{})
-	pb.RegisterEventServiceServer(server, silent{})
+	pb.RegisterTaskRunServiceServer(server, p.streams)
+	pb.RegisterEventServiceServer(server, p.streams)
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return connect(t, listener.Addr().String(), opts...)
@@ -137,6 +147,42 @@ func TestAfterTheLastTryTheErrorIsThatOfTheServer(t *testing.T) {
 func TestAStreamThatAServerCutsShortIsUnavailable(t *testing.T) {
 	if _, err := pretend(t, &pretended{}).WatchEvents(soon(t), nil); status.Code(err) != codes.Unavailable {
 		t.Error(err)
+	}
+}
+
+func TestAWatchThatAServerEndsIsTakenUpAgain(t *testing.T) {
+	var asked atomic.Int64
+	client := pretend(t, &pretended{streams: silent{
+		watch: func(request *pb.WatchEventsRequest, stream pb.EventService_WatchEventsServer) error {
+			asked.Add(1)
+			next := request.GetAfterSequence() + 1
+			return stream.Send(&pb.WatchEventsResponse{Sequence: next, Events: []*pb.Event{{Sequence: next}}})
+		},
+	}})
+	_, err := client.Tasks.RunTask(soon(t), &pb.RunTaskRequest{Name: "x"}) // it has stood
+	check(t, err)
+	events, err := client.WatchEvents(soon(t), nil)
+	check(t, err)
+	var seen []int64
+	for event, err := range events {
+		check(t, err)
+		if seen = append(seen, event.GetSequence()); len(seen) == 3 {
+			break
+		}
+	}
+	if !slices.Equal(seen, []int64{1, 2, 3}) || asked.Load() != 3 {
+		t.Error(seen, asked.Load())
+	}
+}
+
+func TestAnEmptyPieceOfALogIsNone(t *testing.T) {
+	client := pretend(t, &pretended{streams: silent{
+		log: func(_ *pb.StreamTaskRunLogsRequest, stream pb.TaskRunService_StreamTaskRunLogsServer) error {
+			return stream.Send(&pb.StreamTaskRunLogsResponse{})
+		},
+	}})
+	for entry, err := range client.FollowLogs(soon(t), &pb.StreamTaskRunLogsRequest{Name: "x"}) {
+		t.Error(entry, err)
 	}
 }
 
