@@ -18,7 +18,7 @@ from taskwheel.v1 import admin_service_pb2_grpc, event_service_pb2_grpc, worker_
 from taskwheel.v1.admin_service_pb2 import GetServerInfoResponse
 from taskwheel.v1.event_pb2 import Event
 from taskwheel.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
-from taskwheel.v1.worker_service_pb2 import AppendLogsRequest
+from taskwheel.v1.worker_service_pb2 import ClaimTaskRunsRequest
 
 
 class Moody(
@@ -40,7 +40,7 @@ class Moody(
         self.requests.append(request)
         yield from self.moods.pop(0)(context)
 
-    def AppendLogs(self, request, context):  # noqa: N802
+    def ClaimTaskRuns(self, request, context):  # noqa: N802
         self.requests.append(request)
         return self.moods.pop(0)(context)
 
@@ -149,10 +149,10 @@ def test_a_blocking_transport_never_suspends(moody):
     assert WatchEventsRequest().after_sequence == 0
 
 
-def test_lines_that_may_have_arrived_are_not_sent_again(moody):
+def test_a_claim_is_not_repeated(moody):
     moody.moods = [unavailable] * 4
     transport = Transport(moody.address)
     with pytest.raises(taskwheel.Unavailable):
-        run_blocking(transport.call(transport.workers.AppendLogs, AppendLogsRequest()))
+        run_blocking(transport.call(transport.workers.ClaimTaskRuns, ClaimTaskRunsRequest()))
     run_blocking(transport.close())
     assert len(moody.requests) == 1

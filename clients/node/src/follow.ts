@@ -140,9 +140,10 @@ export async function* logEntries(
       const limits = { signal };
       for await (const { entries } of transport.stream((o) => transport.runs.streamTaskRunLogs(request, o), limits)) {
         patience.answered();
-        const last = entries.at(-1)!;
-        request.name = last.run;
-        request.afterSequence = last.sequence;
+        for (const { run, sequence } of entries) {
+          request.name = run;
+          request.afterSequence = sequence;
+        }
         yield* entries;
       }
       return;

@@ -342,6 +342,17 @@ test("a line that is refused when the worker ends does not cost the results besi
   assert.deepEqual(completed.sort(), ["a", "b"]);
 });
 
+test("an empty piece of a log is none", async (t) => {
+  const client = await pretendTo(t, (router) =>
+    router.service(TaskRunService, {
+      async *streamTaskRunLogs() {
+        yield {};
+      },
+    }),
+  );
+  assert.deepEqual(await all(client.followLogs("n")), []);
+});
+
 /** A client of a server that answers these services. */
 async function pretendTo(
   t: TestContext,

@@ -104,8 +104,8 @@ async def log_batches(
         try:
             async for response in transport.stream(transport.runs.StreamTaskRunLogs, request):
                 patience.answered()
-                last = response.entries[-1]
-                request.name, request.after_sequence = last.run, last.sequence
+                for entry in response.entries:
+                    request.name, request.after_sequence = entry.run, entry.sequence
                 yield response
         except (Unavailable, ResourceExhausted) as error:
             await patience.after(error)

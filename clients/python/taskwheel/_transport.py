@@ -47,8 +47,7 @@ _RETRY = {
 }
 
 # Streams are left out: they are taken up again where they ended, by `_follow` and by the worker. gRPC would repeat one
-# that has no answer yet, and hang once its tries are used up. To claim or to append twice is another thing than to do
-# so once.
+# that has no answer yet, and hang once its tries are used up. To claim twice is another thing than to do so once.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {"name": [{}], "retryPolicy": _RETRY},
@@ -58,7 +57,6 @@ _SERVICE_CONFIG = {
                 {"service": "taskwheel.v1.TaskRunService", "method": "StreamTaskRunLogs"},
                 {"service": "taskwheel.v1.WorkerService", "method": "Work"},
                 {"service": "taskwheel.v1.WorkerService", "method": "ClaimTaskRuns"},
-                {"service": "taskwheel.v1.WorkerService", "method": "AppendLogs"},
             ]
         },
     ]

@@ -43,8 +43,8 @@ final class Transport implements AutoCloseable {
 
     /**
      * Every call but these is safe to repeat: it changes nothing, or changes to a given state, or has a request_id.
-     * Streams are taken up again where they ended, by those who read them; to claim or to append twice is another thing
-     * than to do so once.
+     * Streams are taken up again where they ended, by those who read them; to claim twice is another thing than to do
+     * so once. A last line that is there twice is better than none.
      */
     private static final Map<String, ?> SERVICE_CONFIG = Map.of(
             "methodConfig",
@@ -56,8 +56,7 @@ final class Transport implements AutoCloseable {
                                     method("taskwheel.v1.EventService", "WatchEvents"),
                                     method("taskwheel.v1.TaskRunService", "StreamTaskRunLogs"),
                                     method("taskwheel.v1.WorkerService", "Work"),
-                                    method("taskwheel.v1.WorkerService", "ClaimTaskRuns"),
-                                    method("taskwheel.v1.WorkerService", "AppendLogs")))));
+                                    method("taskwheel.v1.WorkerService", "ClaimTaskRuns")))));
 
     final String address;
     final Duration timeout;

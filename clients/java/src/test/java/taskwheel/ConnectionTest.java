@@ -20,8 +20,8 @@ import javax.net.ssl.KeyManagerFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import taskwheel.v1.AppendLogsRequest;
-import taskwheel.v1.AppendLogsResponse;
+import taskwheel.v1.ClaimTaskRunsRequest;
+import taskwheel.v1.ClaimTaskRunsResponse;
 import taskwheel.v1.GetTaskRunRequest;
 import taskwheel.v1.RunTaskRequest;
 import taskwheel.v1.TaskRun;
@@ -160,20 +160,20 @@ class ConnectionTest {
     }
 
     @Test
-    void linesThatMayHaveArrivedAreNotSentAgain() throws IOException {
+    void aClaimIsNotRepeated() throws IOException {
         var workers = new WorkerServiceGrpc.WorkerServiceImplBase() {
             @Override
-            public void appendLogs(AppendLogsRequest request, StreamObserver<AppendLogsResponse> answer) {
+            public void claimTaskRuns(ClaimTaskRunsRequest request, StreamObserver<ClaimTaskRunsResponse> answer) {
                 answer.onError(Status.UNAVAILABLE.asRuntimeException());
             }
         };
         try (FakeServer server = new FakeServer(workers);
                 Transport transport = new Transport(Client.builder(server.address()), Duration.ofSeconds(10))) {
-            AppendLogsRequest lines = AppendLogsRequest.getDefaultInstance();
+            ClaimTaskRunsRequest claim = ClaimTaskRunsRequest.getDefaultInstance();
             assertThrows(
                     RpcException.Unavailable.class,
-                    () -> transport.call(WorkerServiceGrpc.getAppendLogsMethod(), lines));
-            assertEquals(List.of("AppendLogs"), server.methods);
+                    () -> transport.call(WorkerServiceGrpc.getClaimTaskRunsMethod(), claim));
+            assertEquals(List.of("ClaimTaskRuns"), server.methods);
         }
     }
 
