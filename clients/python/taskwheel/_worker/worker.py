@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -192,7 +193,7 @@ class Worker:
     async def _deliver(self, transport: AsyncTransport, outbox: Outbox) -> None:
         """Say by single calls what the stream could not deliver before the worker ended; lines before results.
 
-        A line that is lost is no reason to lose a result.
+        Each call waits for a connection, for a moment. A line that is lost is no reason to lose a result.
         """
         outbox.restore()
         reached = True
@@ -204,7 +205,7 @@ class Worker:
                 calls.append((workers.CompleteTaskRuns, results))
             for rpc, request in calls:
                 try:
-                    await transport.call(rpc, request)
+                    await transport.call(partial(rpc, wait_for_ready=True), request, _AFTER_GRACE)
                 except RpcError as error:
                     _log.warning("what the worker had left could not be delivered: %s", error)
                     reached &= error.code not in _BROKEN and error.code is not grpc.StatusCode.DEADLINE_EXCEEDED
