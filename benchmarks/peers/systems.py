@@ -65,8 +65,8 @@ OURS = (
         services.taskwheel_on_postgres,
         skips=("drain", "at_once", "schedules"),
     ),
-    System("taskwheel, PostgreSQL", _ours("taskwheel_peer"), services.taskwheel_on_postgres),
-    System("taskwheel, PostgreSQL, Go client", _go("taskwheel"), services.taskwheel_on_postgres),
+    System("taskwheel, PostgreSQL", _ours("taskwheel_peer"), services.taskwheel_on_postgres, lead=60),
+    System("taskwheel, PostgreSQL, Go client", _go("taskwheel"), services.taskwheel_on_postgres, lead=60),
 )
 PEERS = (
     System("River, MaxWorkers 1000, cooldown 5 ms", _go("river"), services.postgres, environment=_TUNED_RIVER),
