@@ -22,7 +22,8 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from taskwheel_server.clock import HOUR, SECOND, ManualClock, SystemClock
-from taskwheel_server.db.dialect import dialect_of, execute, fetch_value, post, stream
+from taskwheel_server.db import Connection, task_reads
+from taskwheel_server.db.dialect import dialect_of, execute, fetch, fetch_value, post, stream
 from taskwheel_server.db.dialect.arrays import encoder, type_name
 from taskwheel_server.db.dialect.common import SharedDialect
 from taskwheel_server.db.dialect.types import string
@@ -284,6 +285,26 @@ def test_no_turn_waits_for_ever_for_another_server_s(wheel: HandWheel, monkeypat
             wheel.run()
     engine.dispose()
     assert wheel.run().uid == wheel.runs()[0].uid
+
+
+def test_the_last_run_of_a_task_is_not_looked_for_among_those_of_another(
+    wheel: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task("busy")
+    for _ in range(4):
+        wheel.run_many(500, "busy")
+    idle = wheel.task("idle")
+    with wheel.store.write() as connection:
+        execute(connection, "ANALYZE runs")
+    plan: list[str] = []
+
+    def explain(connection: Connection, statement: str, *values: Any) -> list[Any]:
+        plan.extend(row[0] for row in fetch(connection, f"EXPLAIN {statement}", *values))
+        return []
+
+    monkeypatch.setattr(task_reads, "fetch", explain)
+    wheel.store.read(task_reads.last_runs, [idle.uid], 0)
+    assert any("Scan Backward using runs_task" in line for line in plan), plan
 
 
 @pytest.fixture

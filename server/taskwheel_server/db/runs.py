@@ -203,15 +203,18 @@ def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[s
     return [row[0] for row in fetch(connection, text, limit)]
 
 
+# Open runs in the order of their index, `end_time` being null: the one in which uids alone are in order holds all runs.
+
+
 def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
     """Return and lock a task's runs that have neither ended nor been asked to, oldest first, at most `limit`."""
-    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY uid LIMIT ? FOR UPDATE"
+    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY end_time, uid LIMIT ? FOR UPDATE"
     return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
 
 
 def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
     """Return a task's pending runs, oldest first, at most `limit`."""
-    text = f"{_SELECT}end_time IS NULL AND state <= 3 AND task_uid=? ORDER BY uid LIMIT ?"
+    text = f"{_SELECT}end_time IS NULL AND state <= 3 AND task_uid=? ORDER BY end_time, uid LIMIT ?"
     return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
 
 
