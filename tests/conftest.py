@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import hypothesis
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status  # type: ignore[import-untyped]
@@ -23,6 +24,10 @@ from taskwheel_server.app import Server, Settings
 from taskwheel_server.clock import ManualClock
 from taskwheel_server.wheel.commands import RenewLeases
 from tests.databases import databases, postgresql, sqlite
+
+# No test tells the time: on a busy machine an example may take long.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Sunday 2026-03-01 12:00:00 UTC.
 START = 1_772_366_400_000_000
