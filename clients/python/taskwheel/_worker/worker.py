@@ -42,6 +42,8 @@ _BROKEN = {
 
 # Once the grace is over: for handlers to hear that they are cancelled, and for the last results to arrive.
 _AFTER_GRACE = 5.0
+# And for each call that says what no stream could any more.
+_LAST_CALL = 5.0
 
 
 class Worker:
@@ -205,7 +207,7 @@ class Worker:
                 calls.append((workers.CompleteTaskRuns, results))
             for rpc, request in calls:
                 try:
-                    await transport.call(partial(rpc, wait_for_ready=True), request, _AFTER_GRACE)
+                    await transport.call(partial(rpc, wait_for_ready=True), request, _LAST_CALL)
                 except RpcError as error:
                     _log.warning("what the worker had left could not be delivered: %s", error)
                     reached &= error.code not in _BROKEN and error.code is not grpc.StatusCode.DEADLINE_EXCEEDED
