@@ -14,7 +14,7 @@ from taskwheel_server.db.dialect import (
     fetch,
     fetch_one,
     fetch_value,
-    insert_many,
+    insert_all,
     listed,
     post,
     update_all,
@@ -98,9 +98,9 @@ def by_request(connection: Connection, namespace: str, request_id: str) -> Task 
     return task_of(row) if row else None
 
 
-def insert(connection: Connection, task: Task) -> bool:
-    """Insert a new task; False when its uid, id or request id is taken."""
-    return insert_many(connection, tasks, TASK_COLUMNS, [_row(task)]) == 1
+def insert(connection: Connection, task: Task) -> None:
+    """Insert a new task, whose uid, id and request id are free unless another server was faster."""
+    insert_all(connection, tasks, TASK_COLUMNS, [_row(task)])
 
 
 def update(connection: Connection, batch: Sequence[Task]) -> None:

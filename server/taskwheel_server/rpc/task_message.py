@@ -129,7 +129,7 @@ def _schedules(message: Any, now: int, known: str) -> str:
     read = []
     for index, each in enumerate(message.schedules):
         path = f"task.schedules[{index}]"
-        value = read_schedule(each, path, now=None)
+        value = read_schedule(each, path, now=None) if before else None
         if value not in before:
             value = read_schedule(each, path, now=now)
         read.append(value)

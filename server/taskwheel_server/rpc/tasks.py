@@ -62,7 +62,9 @@ class TaskService:
         if request.validate_only:
             task.uid = ""
             return task_message(await self._backend.read(would_create, task, self._backend.now()))
-        return await self._answer(await self._wheel.submit(commands.CreateTask(task)))
+        created = await self._wheel.submit(commands.CreateTask(task))
+        # A repeated request is answered with what it made the first time, which may have runs by now.
+        return task_message(created) if created.uid == task.uid else await self._answer(created)
 
     def _new_task(self, request: CreateTaskRequest) -> TaskRow:
         namespace = namespace_of(request.parent)

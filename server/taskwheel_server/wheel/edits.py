@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskwheel_server import schedule
-from taskwheel_server.db import StaleTurn, runs, tasks
+from taskwheel_server.db import runs, tasks
 from taskwheel_server.db.dialect import wait_for_turns
 from taskwheel_server.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
@@ -42,7 +42,7 @@ def edit(turn: Turn, commands: list[Edit]) -> None:
 
 def _create(turn: Turn, command: CreateTask) -> Task:
     task = command.task
-    if stored := tasks.by_uid(turn.connection, [task.uid]).get(task.uid):
+    if turn.replay and (stored := tasks.by_uid(turn.connection, [task.uid]).get(task.uid)):
         return stored
     if task.request_id is not None and (known := tasks.by_request(turn.connection, task.namespace, task.request_id)):
         if known.request_digest != task.request_digest:
@@ -50,9 +50,7 @@ def _create(turn: Turn, command: CreateTask) -> Task:
         return known
     check_free(turn.connection, task.namespace, task.task_id)
     begin(task, turn.now)
-    if not tasks.insert(turn.connection, task):
-        # Another server was faster: the repeated turn finds what it has made.
-        raise StaleTurn
+    tasks.insert(turn.connection, task)
     turn.look_at(task.next_time)
     runs.index_labels(turn.connection, owned_labels(task.uid, task.tags, task.labels))
     turn.emit_task(EventType.TASK_CREATED, task, tasks.dump(task))
