@@ -48,7 +48,10 @@ def _create(turn: Turn, command: CreateTask) -> Task:
         if known.request_digest != task.request_digest:
             raise reused(task.request_id)
         return known
-    check_free(turn.connection, task.namespace, task.task_id)
+    if stored := tasks.find(turn.connection, TaskRef(task.namespace, task_id=task.task_id)):
+        if stored.uid != task.uid:
+            raise _taken(task.namespace, task.task_id)
+        return stored
     begin(task, turn.now)
     tasks.insert(turn.connection, task)
     turn.look_at(task.next_time)
@@ -71,8 +74,12 @@ def check_free(connection: Connection, namespace: str, task_id: str) -> None:
         AlreadyExists: TASK_ALREADY_EXISTS.
     """
     if tasks.find(connection, TaskRef(namespace, task_id=task_id)):
-        name = task_name(namespace, task_id)
-        raise AlreadyExists("TASK_ALREADY_EXISTS", f"task '{name}' exists already", task=name)
+        raise _taken(namespace, task_id)
+
+
+def _taken(namespace: str, task_id: str) -> AlreadyExists:
+    name = task_name(namespace, task_id)
+    return AlreadyExists("TASK_ALREADY_EXISTS", f"task '{name}' exists already", task=name)
 
 
 def check_etag(task: Task, etag: str) -> None:

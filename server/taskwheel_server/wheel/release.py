@@ -26,6 +26,7 @@ def release_held(turn: Turn) -> None:
     turn.eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
     if not turn.eased:
         return
+    turn.write_succeeded()
     owners = tasks.lock(turn.connection, turn.eased)
     moves: list[tuple[Run, State]] = []
     for uid in sorted(turn.eased):
