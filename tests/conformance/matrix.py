@@ -42,9 +42,12 @@ class Matrix:
         self._failed[language.name] = why
 
     def status(self, *, strict: bool) -> int:
-        """The exit status: 1 when anything failed, or when anything was skipped and that must not be."""
+        """The exit status: 1 when anything failed, a column has nothing to show, or one was skipped and must not be."""
         failed = self._failed or any(cell.verdict == "FAIL" for cell in self._cells.values())
-        return int(bool(failed or (strict and self._skipped)))
+        played = {column for column, _ in self._cells}
+        hollow = played - {column for (column, _), cell in self._cells.items() if cell.verdict == "ok"}
+        nothing = not (played or self._skipped)
+        return int(bool(failed or hollow or nothing or (strict and self._skipped)))
 
     def __str__(self) -> str:
         width = max((len(row.name) for row in self._rows), default=0)
@@ -64,4 +67,6 @@ class Matrix:
         notes = [
             f"  {column}: {row}: {cell.why}" for (column, row), cell in self._cells.items() if cell.verdict == "n/a"
         ]
-        return "\n".join([*lines, *(["does not apply:", *notes] if notes else [])])
+        verdicts = Counter(cell.verdict for cell in self._cells.values())
+        total = f"{verdicts['ok']} passed, {verdicts['FAIL']} failed"
+        return "\n".join([*lines, *(["does not apply:", *notes] if notes else []), total])

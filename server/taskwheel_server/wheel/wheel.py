@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -268,11 +269,8 @@ class Wheel:
             self._at_hand = turn.at_hand if turn else None
             if claims:
                 # Should the commit have happened after all, nobody was told of these.
-                self._orphans += [
-                    commands.Lease(run.uid, run.attempt, run.lease_token or "")
-                    for batch_ in claims.claimed.values()
-                    for run in batch_
-                ]
+                claimed = chain.from_iterable(claims.claimed.values())
+                self._orphans += [commands.Lease(run.uid, run.attempt, run.lease_token or "") for run in claimed]
             raise
         if self._away_since is not None:
             log.info("store_available")
