@@ -69,6 +69,10 @@ _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
 # Neither done nor itself held back by the overlap policy.
 _OPEN = "SELECT 1 FROM runs WHERE end_time IS NULL AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED')"
 
+# One look at the index for each task, however many runs it has there: a DISTINCT would read them all, and so would what
+# a planner may make of EXISTS.
+_HELD = "SELECT 1 FROM runs WHERE state = 2 AND task_uid = t.uid LIMIT 1"
+
 _row = attrgetter(*_INSERTED)
 _moved = attrgetter(*_MOVED)
 _started = attrgetter(*_STARTED)
@@ -183,11 +187,17 @@ def held(connection: Connection, task_uid: str, reason: str, limit: int) -> list
 
 def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str]:
     """Return those of the tasks that have held runs."""
-    # One look at the index for each task, however many runs it has there: a DISTINCT would read them all, and so would
-    # what a planner may make of EXISTS.
-    held = "SELECT 1 FROM runs WHERE state = 2 AND task_uid = t.uid LIMIT 1"
-    text = f"SELECT t.uid FROM tasks t WHERE {among('t.uid')} AND ({held}) IS NOT NULL"  # noqa: S608 - our names
+    text = f"SELECT t.uid FROM tasks t WHERE {among('t.uid')} AND ({_HELD}) IS NOT NULL"  # noqa: S608 - our names
     return {row[0] for row in fetch(connection, text, listed(task_uids))}
+
+
+def tasks_that_hold(connection: Connection, task_uids: Iterable[str]) -> dict[str, bool]:
+    """Return those of the tasks that have a limit or held runs, by uid whether they have a limit."""
+    text = (
+        f"SELECT t.uid, t.max_concurrent_runs > 0 FROM tasks t WHERE {among('t.uid')}"  # noqa: S608 - our names
+        f" AND (t.max_concurrent_runs > 0 OR ({_HELD}) IS NOT NULL)"
+    )
+    return {row[0]: bool(row[1]) for row in fetch(connection, text, listed(task_uids))}
 
 
 def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[str]:

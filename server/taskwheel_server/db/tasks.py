@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SELECT = f"SELECT {','.join(TASK_COLUMNS)} FROM tasks WHERE "  # noqa: S608 - our names
 # The counter of running runs is moved by `add_running` alone, so that an edit cannot overwrite it.
 _WRITTEN = tuple(column for column in TASK_COLUMNS if column not in {"uid", "running"})
+_OVERLAP_POLICIES = {int(policy): policy for policy in OverlapPolicy}
+_MISFIRE_MODES = {int(mode): mode for mode in MisfireMode}
 _row = attrgetter(*TASK_COLUMNS)
 _written = attrgetter(*_WRITTEN)
 
@@ -41,8 +43,8 @@ def task_of(row: Sequence[Any]) -> Task:
     """Return the task of a row that holds TASK_COLUMNS in order."""
     task = Task(*row)
     task.paused = bool(task.paused)
-    task.overlap_policy = OverlapPolicy(task.overlap_policy)
-    task.misfire_mode = MisfireMode(task.misfire_mode)
+    task.overlap_policy = _OVERLAP_POLICIES[task.overlap_policy]
+    task.misfire_mode = _MISFIRE_MODES[task.misfire_mode]
     return task
 
 

@@ -41,12 +41,23 @@ def admit(turn: Turn, commands: list[AdmitRuns]) -> None:
         else:
             fresh += new
             turn.answer(command, admitted)
+    enter(turn, fresh, book.independent)
+
+
+def enter(turn: Turn, fresh: list[Run], independent: set[str]) -> None:
+    """Store new runs; a ready one of an `independent` task (uid) waits for a worker to take it on in the same write."""
     if turn.replay:
         store(turn, fresh)
-    else:
-        turn.fresh = [run for run in fresh if run.state is State.READY and run.task_uid in book.independent]
-        _announce(turn, turn.fresh)
-        store(turn, [run for run in fresh if run.state is not State.READY or run.task_uid not in book.independent])
+        return
+    ready = [run for run in fresh if run.state is State.READY and run.task_uid in independent]
+    _announce(turn, ready)
+    turn.fresh += ready
+    store(turn, [run for run in fresh if run.state is not State.READY or run.task_uid not in independent])
+
+
+def is_independent(task: Task) -> bool:
+    """Tell whether a task's runs are not judged by each other: no limit, no overlap policy."""
+    return task.overlap_policy is OverlapPolicy.ALLOW and not task.max_concurrent_runs
 
 
 class _Book:
@@ -56,7 +67,6 @@ class _Book:
         self._turn = turn
         self._tasks: dict[TaskRef, Task] = {}
         self._requests: dict[tuple[str, str], Run] = {}
-        # Tasks whose runs are not judged by each other: no limit, no overlap policy.
         self.independent: set[str] = set()
         # Few request ids come twice: they are looked up when the insert has met one.
         asked: dict[str, set[str]] = {}
@@ -101,7 +111,7 @@ class _Book:
             current = locked.get(task.uid, task)
             if current.delete_time is None:
                 self._tasks[ref] = current
-                if current.overlap_policy is OverlapPolicy.ALLOW and not current.max_concurrent_runs:
+                if is_independent(current):
                     self.independent.add(current.uid)
 
     def _task(self, ref: TaskRef) -> Task:

@@ -21,9 +21,15 @@ def release_held(turn: Turn) -> None:
     More may become ready than the limit lets start: the claim judges again, so that a graver run that arrives in
     between goes first.
     """
-    tasks.add_running(turn.connection, {uid: -count for uid, count in turn.vacated.items()})
+    # Most tasks neither have a limit nor hold runs: one look tells.
+    holding = runs.tasks_that_hold(turn.connection, turn.eased) if turn.eased else {}
+    limited = {uid for uid, has_limit in holding.items() if has_limit}
+    tasks.add_running(turn.connection, {uid: -turn.vacated[uid] for uid in limited & turn.vacated.keys()})
     turn.vacated.clear()
-    turn.eased = runs.tasks_with_held(turn.connection, turn.eased) if turn.eased else set()
+    turn.eased = set(holding)
+    if limited:
+        # Now that no other server can hold runs of theirs that this turn would not see.
+        turn.eased -= limited - runs.tasks_with_held(turn.connection, limited)
     if not turn.eased:
         return
     turn.write_succeeded()

@@ -12,7 +12,7 @@ from taskwheel_server.errors import TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State, StateReason, Trigger
-from taskwheel_server.wheel.admit import find_task, place, reused, stamp, start_limit, store
+from taskwheel_server.wheel.admit import enter, find_task, is_independent, place, reused, stamp, start_limit, store
 from taskwheel_server.wheel.ending import Endings
 from taskwheel_server.wheel.settle import ask_to_stop
 from taskwheel_server.wheel.turn import SLICE
@@ -71,7 +71,7 @@ def tick_tasks(turn: Turn, limit: int) -> None:
         except schedule.InvalidSchedule as error:
             # It must not stop the wheel, nor be silent.
             pause(turn, task, f"taskwheel: the schedule cannot be kept: {error}")
-    store(turn, fresh)
+    enter(turn, fresh, {task.uid for task in due if is_independent(task)})
     tasks.advance(turn.connection, advanced)
 
 
