@@ -13,13 +13,15 @@ import pytest
 
 from taskwheel_server import schedule
 from taskwheel_server.clock import SECOND, ManualClock
-from taskwheel_server.db import Connection, StaleTurn, dialect, events
+from taskwheel_server.db import Connection, StaleTurn, dialect, events, runs
 from taskwheel_server.db.hints import MAX_BYTES, Hint
-from taskwheel_server.errors import AlreadyExists
+from taskwheel_server.errors import AlreadyExists, FailedPrecondition
+from taskwheel_server.model.names import RunRef
 from taskwheel_server.model.state import OverlapPolicy, State
 from taskwheel_server.wheel import release, slots
 from taskwheel_server.wheel.commands import (
     AdmitRuns,
+    CancelRun,
     ClaimRuns,
     CompleteRuns,
     CreateTask,
@@ -241,12 +243,13 @@ class Between:
         owner, name = stage or (self._first.wheel._neighbours, "tell")
         done = getattr(owner, name)
 
-        def halfway(turn) -> None:
-            done(turn)
-            if turn.registry is self._first.wheel._registry:
+        def halfway(*arguments: Any) -> Any:
+            answer = done(*arguments)
+            if thread.ident is None:
                 thread.start()
                 while thread.is_alive() and not self._waits():
                     pass
+            return answer
 
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, halfway)
@@ -413,6 +416,32 @@ def test_two_results_of_one_run_at_once_end_it_once(
     assert [answer.result() for answer in answers] == [[True], [True]]
     assert wheel.get(run).result == b"1"
     assert wheel.events(run).count("run_succeeded") == 1
+
+
+def test_a_turn_that_ends_one_run_and_starts_another_does_not_lock_out_one_that_cancels_both(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    worker = wheel.worker(credit=1)
+    pending = {run.uid: run for run in wheel.run_many(2)}
+    running = worker.take_one()
+    del pending[running.uid]
+    [ready] = pending.values()
+    look(wheel, other)
+    ended = wheel.send(CompleteRuns(results=[Result(lease_of(running))]))
+    answers = [other.send(CancelRun(run=RunRef(run.namespace, run.uid))) for run in (running, ready)]
+    begin, begun = dialect._begin, []
+
+    def noted(connection: Connection) -> Any:
+        begun.append(connection)
+        return begin(connection)
+
+    monkeypatch.setattr(dialect, "_begin", noted)
+    Between(wheel, other).turn(monkeypatch, (runs, "ready"))
+    assert len(begun) == 2, "neither turn had to be repeated"
+    assert ended.result() == [True]
+    assert isinstance(answers[0].exception(), FailedPrecondition)
+    assert answers[1].result().state is State.CANCELLING
 
 
 def test_a_hint_that_says_too_much_says_to_look_around() -> None:
