@@ -114,8 +114,7 @@ def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False, 
 
     With `lock`, no other server moves them until the transaction ends.
     """
-    # Pending ones first, as a claim does, which then writes what has ended.
-    locks = " ORDER BY state > 3, uid FOR UPDATE" if lock else ""
+    locks = " ORDER BY uid FOR UPDATE" if lock else ""
     found = fetch(connection, f"{_WHOLE if whole else _SELECT}{among('uid')}{locks}", listed(uids))
     return {row[0]: run_of(row) for row in found}
 

@@ -85,7 +85,6 @@ class Claims:
         credit = sum(self._credit[taker] for taker in {taker for queue in queues.values() for taker in queue.takers})
         limit = min(credit * ahead, SLICE)
         rows = [runs.ready(turn.connection, *pair, limit) for pair in queues]
-        turn.write_succeeded()
         started: list[Run] = []
         unread: list[Run] = []
         held: list[tuple[Run, State]] = []

@@ -62,9 +62,9 @@ class Endings:
         self._moves.append((run, before))
 
     def write(self) -> None:
-        """Write all endings, their next attempts and their events; those that went well when the turn says so."""
+        """Write all endings, their next attempts and their events."""
         fresh = self._next_attempts()
-        self._turn.succeeded += self._succeeded
+        runs.write_succeeded(self._turn.connection, self._succeeded)
         for run in self._succeeded:
             self._turn.emit_run(EventType.RUN_SUCCEEDED, run)
         self._turn.write_ended(self._moves)

@@ -32,7 +32,6 @@ def release_held(turn: Turn) -> None:
         turn.eased -= limited - runs.tasks_with_held(turn.connection, limited)
     if not turn.eased:
         return
-    turn.write_succeeded()
     owners = tasks.lock(turn.connection, turn.eased)
     moves: list[tuple[Run, State]] = []
     for uid in sorted(turn.eased):

@@ -65,8 +65,6 @@ class Turn:
     outcome: Outcome = field(default_factory=Outcome)
     # New runs that are ready and not stored yet: a worker may take them on in the same write.
     fresh: list[Run] = field(default_factory=list)
-    # Runs that ended well and are still to be written: while the store is at it, the turn can go on.
-    succeeded: list[Run] = field(default_factory=list)
     # Runs that gave back their worker's credit, and how many of each task gave back a place under its limit.
     freed: list[str] = field(default_factory=list)
     vacated: dict[str, int] = field(default_factory=dict)
@@ -139,11 +137,6 @@ class Turn:
         for run, _ in moves:
             self.look_at(run.deadline)
         runs.write_moved(self.connection, moves)
-
-    def write_succeeded(self) -> None:
-        """Write the runs that ended well: before anything that looks for runs under way, and at the latest last."""
-        runs.write_succeeded(self.connection, self.succeeded)
-        self.succeeded = []
 
     def write_ended(self, moves: list[tuple[Run, State]]) -> None:
         """Write moves to final states."""

@@ -252,12 +252,10 @@ class Wheel:
                 self._neighbours.look_around(turn)
                 self._obey(turn, batch)
                 for stage in stages:
-                    turn.write_succeeded()
                     stage(turn)
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
-                turn.write_succeeded()
                 turn.due = next_due(turn, stages, self._due)
                 record.record(turn)
                 self._neighbours.tell(turn)
@@ -317,7 +315,6 @@ class Wheel:
             edits.edit(turn, edited)
         for kind, carry_out in _STAGES:
             if kind in by_type:
-                turn.write_succeeded()
                 carry_out(turn, by_type[kind])
 
     def _sweep(self) -> None:
