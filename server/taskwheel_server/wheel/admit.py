@@ -49,10 +49,9 @@ def enter(turn: Turn, fresh: list[Run], independent: set[str]) -> None:
     if turn.replay:
         store(turn, fresh)
         return
-    ready = [run for run in fresh if run.state is State.READY and run.task_uid in independent]
-    _announce(turn, ready)
-    turn.fresh += ready
-    store(turn, [run for run in fresh if run.state is not State.READY or run.task_uid not in independent])
+    _announce(turn, fresh)
+    turn.fresh += [run for run in fresh if run.state is State.READY and run.task_uid in independent]
+    _insert(turn, [run for run in fresh if run.state is not State.READY or run.task_uid not in independent])
 
 
 def is_independent(task: Task) -> bool:
@@ -213,9 +212,13 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
 
 def store_fresh(turn: Turn, batch: list[Run]) -> None:
     """Insert the runs of `turn.fresh`, announced before, some of them started meanwhile."""
+    _insert(turn, batch)
+    turn.fresh = []
+
+
+def _insert(turn: Turn, batch: list[Run]) -> None:
     runs.insert(turn.connection, batch)
     _index(turn, batch)
-    turn.fresh = []
 
 
 def _index(turn: Turn, fresh: list[Run]) -> None:
