@@ -54,17 +54,24 @@ class DatabaseProxy:
         with contextlib.suppress(OSError), client, self._connect() as server:
             answers = threading.Thread(target=_forward, args=[server, client], daemon=True)
             answers.start()
-            writes = False
-            while data := client.recv(65536):
-                writes |= _BEGIN in data
-                if writes and _COMMIT in data and self._before:
-                    before, self._before = self._before, None
-                    client.shutdown(socket.SHUT_RDWR)
-                    before()
-                    self.cuts += 1
-                server.sendall(data)
-            server.shutdown(socket.SHUT_WR)
+            try:
+                self._forward_statements(client, server)
+            except OSError:
+                # Closed alone, it would stay open for as long as its answers are waited for.
+                server.shutdown(socket.SHUT_RDWR)
             answers.join()
+
+    def _forward_statements(self, client: socket.socket, server: socket.socket) -> None:
+        writes = False
+        while data := client.recv(65536):
+            writes |= _BEGIN in data
+            if writes and _COMMIT in data and self._before:
+                before, self._before = self._before, None
+                client.shutdown(socket.SHUT_RDWR)
+                before()
+                self.cuts += 1
+            server.sendall(data)
+        server.shutdown(socket.SHUT_WR)
 
     def _connect(self) -> socket.socket:
         folder, port = self._server.query.get("host"), self._server.port or 5432
