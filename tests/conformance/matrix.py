@@ -42,12 +42,12 @@ class Matrix:
         self._failed[language.name] = why
 
     def status(self, *, strict: bool) -> int:
-        """The exit status: 1 when anything failed, a column has nothing to show, or one was skipped and must not be."""
+        """The exit status: 1 when anything failed or nothing applied, or when a skip or an empty column must not be."""
         failed = self._failed or any(cell.verdict == "FAIL" for cell in self._cells.values())
         played = {column for column, _ in self._cells}
         hollow = played - {column for (column, _), cell in self._cells.items() if cell.verdict == "ok"}
         nothing = not (played or self._skipped)
-        return int(bool(failed or hollow or nothing or (strict and self._skipped)))
+        return int(bool(failed or nothing or (strict and (hollow or self._skipped))))
 
     def __str__(self) -> str:
         width = max((len(row.name) for row in self._rows), default=0)
