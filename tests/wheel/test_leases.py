@@ -7,14 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from taskwheel_server.clock import SECOND
-from taskwheel_server.model.names import RunRef
 from taskwheel_server.model.run import RunError
 from taskwheel_server.model.state import State
 from taskwheel_server.retry import FixedDelays, RetryPolicy
 from taskwheel_server.wheel.commands import (
-    AdmitRuns,
     AppendLogs,
-    CancelRun,
     CompleteRuns,
     Lease,
     LogLine,
@@ -226,18 +223,6 @@ def test_a_pending_run_is_cancelled_for_certain(wheel: HandWheel) -> None:
         assert wheel.get(run).state_reason == "CANCEL_REQUESTED"
     wheel.advance(SECOND)
     assert wheel.claim() == []
-
-
-def test_a_run_admitted_in_the_same_turn_can_be_cancelled(wheel: HandWheel) -> None:
-    wheel.task()
-    worker = wheel.worker()
-    new = wheel.new_run()
-    admitted = wheel.send(AdmitRuns(runs=[new]))
-    cancelled = wheel.send(CancelRun(run=RunRef("default", new.uid)))
-    wheel.turn()
-    assert [run.state for run in admitted.result()] == [State.READY]
-    assert cancelled.result().state is State.CANCELLED
-    assert worker.take() == []
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,14 @@ def postpone(connection: Connection, uid: str, now: int, until: int) -> bool:
     return execute(connection, "UPDATE runs SET deadline=? WHERE uid=? AND deadline <= ?", until, uid, now) == 1
 
 
-def held(connection: Connection, task_uid: str, reason: str, limit: int) -> list[Run]:
-    """Return a task's runs held for `reason`, in claim order, at most `limit`."""
+def held(connection: Connection, task_uid: str, reason: str, limit: int, *, lock: bool = False) -> list[Run]:
+    """Return a task's runs held for `reason`, in claim order, at most `limit`.
+
+    With `lock`, no other server moves them until the transaction ends; those that one is moving are passed over.
+    """
     text = f"{_SELECT}state = 2 AND task_uid=? AND state_reason=? ORDER BY priority DESC, schedule_time, uid LIMIT ?"
-    return [run_of(row) for row in fetch(connection, text, task_uid, reason, limit)]
+    locks = " FOR UPDATE SKIP LOCKED" if lock else ""
+    return [run_of(row) for row in fetch(connection, text + locks, task_uid, reason, limit)]
 
 
 def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def release_held(turn: Turn) -> None:
     """Let the held runs of the tasks that were eased in this turn go on, in claim order.
 
-    More may become ready than the limit lets start: the claim judges again, so that a graver run that arrives in
-    between goes first.
+    A run that another server is about to end is left to it: it waits for the task, whose row is ours, and sees to the
+    others itself. More may become ready than the limit lets start: the claim judges again, so that a graver run that
+    arrives in between goes first.
     """
     # Most tasks neither have a limit nor hold runs: one look tells.
     holding = runs.tasks_that_hold(turn.connection, turn.eased) if turn.eased else {}
@@ -37,10 +38,10 @@ def release_held(turn: Turn) -> None:
     for uid in sorted(turn.eased):
         task = owners.get(uid)
         if not runs.has_open(turn.connection, uid):
-            queued = runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1)
+            queued = runs.held(turn.connection, uid, StateReason.OVERLAP_QUEUED, 1, lock=True)
             moves += [(run, _go_on(turn, run)) for run in queued]
         room = _room(task)
-        freed = runs.held(turn.connection, uid, StateReason.CONCURRENCY_LIMIT, room)
+        freed = runs.held(turn.connection, uid, StateReason.CONCURRENCY_LIMIT, room, lock=True)
         turn.unfinished |= len(freed) == SLICE
         moves += [(run, _go_on(turn, run)) for run in freed]
         if len(freed) < SLICE:

@@ -10,7 +10,7 @@ from taskwheel_server.errors import FailedPrecondition, NotFound, TaskwheelError
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.state import LEASED, State, StateReason
 from taskwheel_server.model.uid import time_of
-from taskwheel_server.wheel.admit import start_limit, store_fresh
+from taskwheel_server.wheel.admit import start_limit
 from taskwheel_server.wheel.commands import Renewed
 from taskwheel_server.wheel.ending import Endings
 
@@ -161,7 +161,6 @@ def release(turn: Turn, commands: list[ReleaseRuns]) -> None:
 
 def cancel(turn: Turn, commands: list[CancelRun]) -> None:
     """Cancel runs: a pending one for certain, a running one by asking its worker."""
-    store_fresh(turn, turn.fresh)
     found = runs.by_uid(turn.connection, {command.run.uid for command in commands}, whole=True, lock=True)
     endings = Endings(turn)
     asked: list[tuple[Run, State]] = []

@@ -335,12 +335,13 @@ class Wheel:
 
 
 _STAGES: tuple[tuple[type[Command], Callable[[Turn, list[Any]], None]], ...] = (
-    (commands.AdmitRuns, admit.admit),
-    (commands.AdmitSlots, slots.backfill),
     # What needs the lease goes before what ends it: a worker's last lines and its result may meet in one turn.
     (commands.AppendLogs, logs.append),
     (commands.RenewLeases, settle.renew),
     (commands.CompleteRuns, settle.complete),
     (commands.ReleaseRuns, settle.release),
     (commands.CancelRun, settle.cancel),
+    # Runs are locked before their tasks, on every server: these lock tasks.
+    (commands.AdmitRuns, admit.admit),
+    (commands.AdmitSlots, slots.backfill),
 )
