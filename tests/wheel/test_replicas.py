@@ -243,8 +243,8 @@ class Between:
         owner, name = stage or (self._first.wheel._neighbours, "tell")
         done = getattr(owner, name)
 
-        def halfway(*arguments: Any) -> Any:
-            answer = done(*arguments)
+        def halfway(*arguments: Any, **options: Any) -> Any:
+            answer = done(*arguments, **options)
             if thread.ident is None:
                 thread.start()
                 while thread.is_alive() and not self._waits():
@@ -418,8 +418,41 @@ def test_two_results_of_one_run_at_once_end_it_once(
     assert wheel.events(run).count("run_succeeded") == 1
 
 
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """A connection for each transaction that has begun: a turn that meets a deadlock begins anew."""
+    begin = dialect._begin
+    begun: list[Connection] = []
+
+    def noted(connection: Connection) -> Any:
+        begun.append(connection)
+        return begin(connection)
+
+    monkeypatch.setattr(dialect, "_begin", noted)
+    return begun
+
+
+def test_a_held_run_that_is_being_cancelled_is_left_to_who_cancels_it(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch, begun: list[Connection]
+) -> None:
+    wheel.task(max_concurrent_runs=1)
+    worker = wheel.worker()
+    wheel.run_many(3)
+    running = worker.take_one()
+    cancelled, released = sorted(run.uid for run in wheel.runs() if run.state is State.HELD)
+    look(wheel, other)
+    begun.clear()
+    ended = wheel.send(CompleteRuns(results=[Result(lease_of(running))]))
+    answer = other.send(CancelRun(run=RunRef(running.namespace, cancelled)))
+    Between(other, wheel).turn(monkeypatch, (runs, "by_uid"))
+    assert len(begun) == 2, "neither turn had to be repeated"
+    assert ended.result() == [True]
+    assert answer.result().state is State.CANCELLED
+    assert worker.take_one().uid == released
+
+
 def test_a_turn_that_ends_one_run_and_starts_another_does_not_lock_out_one_that_cancels_both(
-    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch, begun: list[Connection]
 ) -> None:
     wheel.task()
     worker = wheel.worker(credit=1)
@@ -430,13 +463,7 @@ def test_a_turn_that_ends_one_run_and_starts_another_does_not_lock_out_one_that_
     look(wheel, other)
     ended = wheel.send(CompleteRuns(results=[Result(lease_of(running))]))
     answers = [other.send(CancelRun(run=RunRef(run.namespace, run.uid))) for run in (running, ready)]
-    begin, begun = dialect._begin, []
-
-    def noted(connection: Connection) -> Any:
-        begun.append(connection)
-        return begin(connection)
-
-    monkeypatch.setattr(dialect, "_begin", noted)
+    begun.clear()
     Between(wheel, other).turn(monkeypatch, (runs, "ready"))
     assert len(begun) == 2, "neither turn had to be repeated"
     assert ended.result() == [True]
