@@ -52,6 +52,8 @@ _WHOLE = f"SELECT {_COLUMNS} FROM runs WHERE "  # noqa: S608 - our names
 # The wheel judges runs far more often than it hands them on: it leaves out what may be a thousand times the rest.
 _BULKY = {"payload", "result", "error_stack"}
 _SELECT = f"SELECT {','.join('NULL' if column in _BULKY else column for column in RUN_COLUMNS)} FROM runs WHERE "  # noqa: S608
+_PENDING = f"{_SELECT}state <= 3 AND task_uid=? ORDER BY uid LIMIT ?"
+_RUNNING = f"{_SELECT}state IN (4, 5) AND state = 4 AND task_uid=? ORDER BY uid LIMIT ?"
 # As large as a claim reads along: hundreds of runs are looked at, each with up to 1 MiB.
 _SMALL = "length(r.payload) <= 4096"
 _SMALL_PAYLOAD = f"CASE WHEN {_SMALL} THEN r.payload END"
@@ -66,8 +68,14 @@ _READY = (
 _STATES = {int(state): state for state in State}
 _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
 
-# Neither done nor itself held back by the overlap policy.
-_OPEN = "SELECT 1 FROM runs WHERE end_time IS NULL AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED')"
+# Not `state IN …`, which an index names: where few runs are leased, that is an invitation to look for all of them.
+_LEASED = "state + 0 IN (4, 5)"
+
+# Has the task a run that is neither done nor itself held back by the overlap policy?
+_HAS_OPEN = (
+    "(EXISTS (SELECT 1 FROM runs WHERE state <= 3 AND NOT (state = 2 AND state_reason = 'OVERLAP_QUEUED')"
+    " AND task_uid = {task}) OR EXISTS (SELECT 1 FROM runs WHERE state IN (4, 5) AND task_uid = {task}))"
+)
 
 # One look at the index for each task, however many runs it has there: a DISTINCT would read them all, and so would what
 # a planner may make of EXISTS.
@@ -212,35 +220,31 @@ def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[s
         f"WITH RECURSIVE held(uid) AS (SELECT ({step.format(repr(''))}) UNION ALL"  # noqa: S608 - ours
         f" SELECT ({step.format('held.uid')}) FROM held WHERE held.uid IS NOT NULL)"
         " SELECT h.uid FROM held h LEFT JOIN tasks t ON t.uid = h.uid WHERE h.uid IS NOT NULL AND"
-        f" (t.running < t.max_concurrent_runs OR NOT EXISTS ({_OPEN} AND task_uid = h.uid)) LIMIT ?"
+        f" (t.running < t.max_concurrent_runs OR NOT {_HAS_OPEN.format(task='h.uid')}) LIMIT ?"
     )
     return [row[0] for row in fetch(connection, text, limit)]
 
 
-# Open runs in the order of their index, `end_time` being null: the one in which uids alone are in order holds all runs.
-
-
 def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
-    """Return and lock a task's runs that have neither ended nor been asked to, oldest first, at most `limit`."""
-    text = f"{_SELECT}end_time IS NULL AND state <= 4 AND task_uid=? ORDER BY end_time, uid LIMIT ? FOR UPDATE"
-    return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
+    """Return and lock a task's runs that have neither ended nor been asked to, at most `limit`, pending ones first."""
+    rows = fetch(connection, f"{_PENDING} FOR UPDATE", task_uid, limit)
+    rows += fetch(connection, f"{_RUNNING} FOR UPDATE", task_uid, limit - len(rows))
+    return [run_of(row) for row in rows]
 
 
 def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
     """Return a task's pending runs, oldest first, at most `limit`."""
-    text = f"{_SELECT}end_time IS NULL AND state <= 3 AND task_uid=? ORDER BY end_time, uid LIMIT ?"
-    return [run_of(row) for row in fetch(connection, text, task_uid, limit)]
+    return [run_of(row) for row in fetch(connection, _PENDING, task_uid, limit)]
 
 
 def has_open(connection: Connection, task_uid: str) -> bool:
     """Tell whether a task has a run that is neither done nor itself held back by the overlap policy."""
-    return fetch_one(connection, f"{_OPEN} AND task_uid=? LIMIT 1", task_uid) is not None
+    return bool(fetch_value(connection, f"SELECT {_HAS_OPEN.format(task='?')}", task_uid, task_uid))
 
 
 def count_running(connection: Connection, task_uid: str) -> int:
     """Return how many of a task's runs are leased."""
-    text = "SELECT count(*) FROM runs WHERE end_time IS NULL AND task_uid=? AND state IN (4, 5)"
-    return int(fetch_value(connection, text, task_uid))
+    return int(fetch_value(connection, "SELECT count(*) FROM runs WHERE state IN (4, 5) AND task_uid=?", task_uid))
 
 
 def write_moved(connection: Connection, moves: Sequence[tuple[Run, State]]) -> None:
@@ -258,14 +262,13 @@ def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]
 def write_started(connection: Connection, batch: Sequence[Run]) -> None:
     """Write claimed runs, fenced by their being ready."""
     rows = [(*_started(run), run.uid) for run in batch]
-    # Not `state = 3`: where few runs are ready, that is an invitation to look for all of them.
     update_all(connection, runs, _STARTED, ("uid",), rows, "state + 0 = 3")
 
 
 def write_succeeded(connection: Connection, batch: Sequence[Run]) -> None:
     """Write leased runs that ended well, fenced by the token."""
     rows = [(*_succeeded(run), run.uid, run.lease_token) for run in batch]
-    update_all(connection, runs, _SUCCEEDED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+    update_all(connection, runs, _SUCCEEDED, ("uid", "lease_token"), rows, _LEASED)
 
 
 def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> None:
@@ -277,7 +280,7 @@ def write_ended(connection: Connection, moves: Sequence[tuple[Run, State]]) -> N
 def write_renewed(connection: Connection, batch: Sequence[Run]) -> None:
     """Write renewed leases and their progress, fenced by the token."""
     rows = [(*_renewed(run), run.uid, run.lease_token) for run in batch]
-    update_all(connection, runs, _RENEWED, ("uid", "lease_token"), rows, "state IN (4, 5)")
+    update_all(connection, runs, _RENEWED, ("uid", "lease_token"), rows, _LEASED)
 
 
 def extend_leases(connection: Connection, until: int) -> int:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from taskwheel_server.db.dialect.types import string
 
 # One more with each change; `migrations` leads there.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Rows that are written again and again: pages with room for the next state, and a vacuum before half of it is dead.
 _BUSY = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.02}
 
@@ -168,7 +168,7 @@ Index(
     postgresql_where=_ready,
 )
 _held = text("state = 2")
-# Naming the column that the predicate fixes lets the planner see that this index is narrower than `runs_task`.
+# Naming the column that the predicate fixes lets the planner see that this index is narrower than `runs_pending`.
 Index(
     "runs_held",
     runs.c.task_uid,
@@ -182,12 +182,15 @@ Index(
 )
 _timed = text("deadline IS NOT NULL")
 Index("runs_deadline", runs.c.deadline, sqlite_where=_timed, postgresql_where=_timed)
-# By end_time, not by state: a claim then leaves this index alone.
-_open = text("end_time IS NULL")
-Index("runs_open", runs.c.task_uid, runs.c.end_time, runs.c.uid, sqlite_where=_open, postgresql_where=_open)
+# A run's way through its life, in three indexes: on PostgreSQL an update writes into every index that holds the row,
+# changed or not, and an index that meets one row again and again costs several times as much to keep in order.
+_pending = text("state <= 3")
+Index("runs_pending", runs.c.task_uid, runs.c.uid, sqlite_where=_pending, postgresql_where=_pending)
+_leased = text("state IN (4, 5)")
+Index("runs_leased", runs.c.task_uid, runs.c.uid, sqlite_where=_leased, postgresql_where=_leased)
 _ended = text("end_time IS NOT NULL")
 Index("runs_end_time", runs.c.end_time, sqlite_where=_ended, postgresql_where=_ended)
-Index("runs_task", runs.c.task_uid, runs.c.uid)
+Index("runs_ended", runs.c.task_uid, runs.c.uid, sqlite_where=_ended, postgresql_where=_ended)
 _run_requested = text("request_id IS NOT NULL")
 Index(
     "runs_request_id",

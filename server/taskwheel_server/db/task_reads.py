@@ -102,9 +102,11 @@ def last_runs(connection: Connection, uids: Iterable[str], horizon: int) -> dict
     """
     # As a range of task uids, in their order: by an equality alone a planner that has seen one task with most of the
     # runs looks for those of another through all runs, the newest first.
+    newest = "SELECT uid FROM runs WHERE {} AND task_uid >= t.uid AND task_uid <= t.uid ORDER BY task_uid DESC, uid DESC"
+    stages = ("state <= 3", "state IN (4, 5)", "end_time IS NOT NULL AND end_time > ?")
+    of_stages = " UNION ALL ".join(f"SELECT uid FROM ({newest.format(stage)} LIMIT 1) AS newest" for stage in stages)  # noqa: S608 - our names
     text = (
-        "SELECT t.uid, r.uid, r.create_time FROM tasks t JOIN runs r ON r.uid = ("  # noqa: S608 - our names
-        "SELECT uid FROM runs WHERE task_uid >= t.uid AND task_uid <= t.uid AND (end_time IS NULL OR end_time > ?)"
-        f" ORDER BY task_uid DESC, uid DESC LIMIT 1) WHERE {among('t.uid')}"
+        f"SELECT t.uid, r.uid, r.create_time FROM tasks t JOIN runs r ON r.uid = (SELECT max(uid) FROM ({of_stages}) AS last)"  # noqa: S608
+        f" WHERE {among('t.uid')}"
     )
     return {row[0]: LastRun(row[1], row[2]) for row in fetch(connection, text, horizon, listed(uids))}
