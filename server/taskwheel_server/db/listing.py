@@ -122,13 +122,13 @@ class Listing(Generic[T]):
         keys = [(self.fields[key.field], key.descending, self._nullable(key.field)) for key in order]
         uid = self.table.c.uid
         wanted = self._test(where)
-        newest = Walk([(uid, True, False)], wanted, select(uid))
+        newest = Walk([(uid, True, False)], wanted, (select(uid),))
         for narrowing, rest in reversed(narrowings(where, self.narrow)):
-            if few(connection, narrowing.uids):
+            if few(connection, narrowing.parts):
                 walks = [Walk(keys, and_(uid.in_(narrowing.uids), self._test(rest)))]
                 return walks, walks
             if narrowing.exact:
-                newest = Walk(newest.order, self._test(rest), narrowing.uids)
+                newest = Walk(newest.order, self._test(rest), narrowing.parts)
                 wanted = and_(uid.in_(narrowing.uids), self._test(rest))
         if len(keys) == 1:
             walks = [replace(newest, order=keys)]
@@ -139,8 +139,8 @@ class Listing(Generic[T]):
         wanted = self._test(where)
         present = column.is_not(None)
         walks = [
-            Walk([(column, descending, False), keys[1]], and_(present, wanted), select(column).where(present)),
-            Walk(keys[1:], and_(column.is_(None), wanted), select(uid)),
+            Walk([(column, descending, False), keys[1]], and_(present, wanted), (select(column).where(present),)),
+            Walk(keys[1:], and_(column.is_(None), wanted), (select(uid),)),
         ]
         return walks, walks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import CompoundSelect, Select, select, union_all
 
 from taskwheel_server.db.tables import labels
 from taskwheel_server.filters.syntax import And, Filter, Labelled, Operator, Tagged
@@ -16,13 +16,18 @@ class Narrowing:
     """A set of rows.
 
     Args:
-        uids: selects the uids of its rows, off an index.
-        exact: whether a row is in it exactly when the filter's term is true of it, and the index holds its uids in
-            order; else the term has to be tested, too.
+        parts: select the uids of its rows, each row in one part and each part off an index.
+        exact: whether a row is in it exactly when the filter's term is true of it, and the indexes hold uids in order;
+            else the term has to be tested, too.
     """
 
-    uids: Select[tuple[str]]
+    parts: tuple[Select[tuple[str]], ...]
     exact: bool
+
+    @property
+    def uids(self) -> CompoundSelect[tuple[str]]:
+        """Select the uids of all its rows."""
+        return union_all(*self.parts)
 
 
 Narrow = Callable[[Filter], Narrowing | None]
@@ -49,4 +54,4 @@ def labelled(term: Filter) -> Narrowing | None:
             pass
         case _:
             return None
-    return Narrowing(select(labels.c.owner).where(labels.c.key == key, labels.c.value == value), exact=True)
+    return Narrowing((select(labels.c.owner).where(labels.c.key == key, labels.c.value == value),), exact=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, true
 
 from taskwheel_server.db.filters import to_sql
 from taskwheel_server.db.listing import Listing, Page, Query
@@ -101,17 +101,16 @@ def _narrow(namespace: str, term: Filter) -> Narrowing | None:
         case Comparison("task" | "task_uid", Operator.EQ | Operator.IN):
             return Narrowing(_staged(_STAGES, to_sql(term, _ASIDE)), exact=True)
         case Comparison("uid" | "name", Operator.EQ | Operator.IN):
-            return Narrowing(select(_aside.c.uid).where(to_sql(term, _ASIDE)), exact=True)
+            return Narrowing((select(_aside.c.uid).where(to_sql(term, _ASIDE)),), exact=True)
         case Comparison("request_id", Operator.EQ):
             found = select(_aside.c.uid).where(_aside.c.namespace == namespace, to_sql(term, _ASIDE))
-            return Narrowing(found, exact=True)
+            return Narrowing((found,), exact=True)
     return labelled(term)
 
 
-def _staged(stages: Iterable[ColumnElement[bool]], condition: ColumnElement[bool]) -> Select[tuple[str]]:
+def _staged(stages: Iterable[ColumnElement[bool]], condition: ColumnElement[bool]) -> tuple[Select[tuple[str]], ...]:
     """Select the uids of runs for which a condition holds, stage by stage."""
-    found = union_all(*(select(_aside.c.uid).where(stage, condition) for stage in stages)).subquery()
-    return select(found.c.uid)
+    return tuple(select(_aside.c.uid).where(stage, condition) for stage in stages)
 
 
 def _open(term: Filter) -> bool:

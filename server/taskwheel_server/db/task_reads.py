@@ -34,6 +34,11 @@ _COLUMNS = {
     "create_time": table.c.create_time,
     "update_time": table.c.update_time,
 }
+# As a range of task uids, in their order: by an equality alone a planner that has seen one task with most of the runs
+# looks for those of another through all runs, the newest first.
+_NEWEST = (
+    "SELECT uid FROM runs WHERE {} AND task_uid >= t.uid AND task_uid <= t.uid ORDER BY task_uid DESC, uid DESC LIMIT 1"
+)
 # Uids rise with the time at which they were minted: the newest first, off the primary key.
 _NEWEST_FIRST = (OrderBy("uid", descending=True),)
 
@@ -100,13 +105,10 @@ def last_runs(connection: Connection, uids: Iterable[str], horizon: int) -> dict
         uids: of tasks.
         horizon: runs that ended at or before this instant (µs) count as gone.
     """
-    # As a range of task uids, in their order: by an equality alone a planner that has seen one task with most of the
-    # runs looks for those of another through all runs, the newest first.
-    newest = "SELECT uid FROM runs WHERE {} AND task_uid >= t.uid AND task_uid <= t.uid ORDER BY task_uid DESC, uid DESC"
     stages = ("state <= 3", "state IN (4, 5)", "end_time IS NOT NULL AND end_time > ?")
-    of_stages = " UNION ALL ".join(f"SELECT uid FROM ({newest.format(stage)} LIMIT 1) AS newest" for stage in stages)  # noqa: S608 - our names
+    newest = " UNION ALL ".join(f"SELECT uid FROM ({_NEWEST.format(stage)}) AS newest" for stage in stages)  # noqa: S608 - our names
     text = (
-        f"SELECT t.uid, r.uid, r.create_time FROM tasks t JOIN runs r ON r.uid = (SELECT max(uid) FROM ({of_stages}) AS last)"  # noqa: S608
-        f" WHERE {among('t.uid')}"
+        "SELECT t.uid, r.uid, r.create_time FROM tasks t"  # noqa: S608 - our names
+        f" JOIN runs r ON r.uid = (SELECT max(uid) FROM ({newest}) AS last) WHERE {among('t.uid')}"
     )
     return {row[0]: LastRun(row[1], row[2]) for row in fetch(connection, text, horizon, listed(uids))}

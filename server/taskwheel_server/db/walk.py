@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from taskwheel_server.db.filters import SortKey, after_cursor, ordering
 
@@ -29,26 +29,29 @@ class Walk:
     Args:
         order: the sort keys, of which the last is a uid.
         condition: which rows are wanted.
-        index: selects the first sort key of every row on the way, wanted or not, off an index that holds it in order.
-            None: there is no such index, and what is wanted must be sorted.
+        index: selects the first sort key of every row on the way, wanted or not, in parts, each off an index that holds
+            it in order. Empty: there is no such index, and what is wanted must be sorted.
     """
 
     order: Sequence[SortKey]
     condition: ColumnElement[bool]
-    index: Select[Any] | None = None
+    index: tuple[Select[Any], ...] = ()
 
     def edge(self, connection: Connection, after: Sequence[SortValue] = ()) -> SortValue:
         """Return the first sort key of the last row that is looked at by who starts after a position.
 
         None: it may look at all that are left.
         """
-        if self.index is None:
+        if not self.index:
             return None
         # The rows that share the first sort key with the position come on top, so that each page gets further.
-        left = self._stretch(self.index, after)
-        [column] = self.index.selected_columns
-        order = ordering([(column, self.order[0][1], False)])
-        edge: SortValue = connection.execute(left.order_by(*order).limit(1).offset(SPAN - 1)).scalar()
+        left = [self._stretch(each, after) for each in self.index]
+        descending = self.order[0][1]
+        # Each part in order by itself: a planner does not look through a union for an order.
+        [key] = _union([_sorted(each, descending=descending).limit(SPAN) for each in left]).selected_columns
+        edge: SortValue = connection.execute(
+            _sorted(select(key), descending=descending).limit(1).offset(SPAN - 1)
+        ).scalar()
         return edge
 
     def part(self, after: Sequence[SortValue] = (), edge: SortValue = None) -> list[ColumnElement[bool]]:
@@ -59,8 +62,8 @@ class Walk:
             conditions.append(after_cursor(self.order, after))
         if edge is not None:
             conditions.append(self._up_to(first, edge))
-        if self.index is not None and self.index.selected_columns[0] is not first:
-            conditions.append(first.in_(self._stretch(self.index, after, edge)))
+        if self.index and self.index[0].selected_columns[0] is not first:
+            conditions.append(first.in_(union_all(*(self._stretch(each, after, edge) for each in self.index))))
         return conditions
 
     def beyond(self, edge: SortValue) -> list[SortValue]:
@@ -77,7 +80,17 @@ class Walk:
         return column >= edge if self.order[0][1] else column <= edge
 
 
-def few(connection: Connection, rows: Select[Any]) -> bool:
-    """Tell whether there are no more rows than a span, having looked at no more."""
-    looked_at = rows.limit(SPAN + 1).subquery()
+def few(connection: Connection, parts: Sequence[Select[Any]]) -> bool:
+    """Tell whether there are no more rows in all parts than a span, having looked at few more."""
+    looked_at = _union([each.limit(SPAN + 1) for each in parts]).limit(SPAN + 1).subquery()
     return connection.execute(select(func.count()).select_from(looked_at)).scalar_one() <= SPAN
+
+
+def _union(parts: Sequence[Select[Any]]) -> Select[Any]:
+    """Select the one column of all parts, each with its own order and limit."""
+    return select(union_all(*(select(each.subquery()) for each in parts)).subquery())
+
+
+def _sorted(rows: Select[Any], *, descending: bool) -> Select[Any]:
+    [column] = rows.selected_columns
+    return rows.order_by(*ordering([(column, descending, False)]))
