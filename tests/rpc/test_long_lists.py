@@ -49,12 +49,10 @@ def fill(store: Store, count: int) -> list[Run]:
         runs.insert(connection, made)
         owned = [("", run.tags[2:-2], run.uid) for run in made if run.tags]
         runs.index_labels(connection, owned)
-        first = events.take(connection, "default", count)
         rows = [
-            ("default", first + index, EventType.RUN_PENDING, now, run.uid, None, None, f"w{index % 7}", None)
-            for index, run in enumerate(made)
+            (EventType.RUN_PENDING, now, run.uid, None, None, f"w{index % 7}", None) for index, run in enumerate(made)
         ]
-        events.insert(connection, rows)
+        events.append(connection, "default", rows)
     return made
 
 

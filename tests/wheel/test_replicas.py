@@ -424,9 +424,9 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     begin = dialect._begin
     begun: list[Connection] = []
 
-    def noted(connection: Connection) -> Any:
+    def noted(connection: Connection, *questions: Any) -> Any:
         begun.append(connection)
-        return begin(connection)
+        return begin(connection, *questions)
 
     monkeypatch.setattr(dialect, "_begin", noted)
     return begun

@@ -2,6 +2,6 @@
 
 from sqlalchemy import Connection
 
-from taskwheel_server.db.dialect.common import StaleTurn, reason_of
+from taskwheel_server.db.dialect.common import Question, StaleTurn, reason_of
 
-__all__ = ["Connection", "StaleTurn", "reason_of"]
+__all__ = ["Connection", "Question", "StaleTurn", "reason_of"]

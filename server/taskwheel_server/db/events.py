@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskwheel_server.db.dialect import execute, fetch, fetch_value, insert_free, stream
+from taskwheel_server.db.dialect import ask, execute, fetch, fetch_value, insert_free, stream
 from taskwheel_server.db.runs import run_of
 from taskwheel_server.db.tables import events
 from taskwheel_server.model.event import Event, EventType
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from taskwheel_server.db.dialect.common import Question
+
 EVENT_COLUMNS = ("namespace", "sequence", "type", "time", "run_uid", "task_uid", "reason", "worker", "detail")
+# Of the newest event, less how many come after it.
+_NUMBERED = (("sequence", "(SELECT sequence FROM namespaces WHERE name = {0}) - {1}"),)
 _TYPES = {int(kind): kind for kind in EventType}
 # A snapshot has neither payload, result nor stack: they may be a thousand times its size.
 LEFT_OUT = {"payload", "result", "error_stack"}
@@ -26,15 +30,18 @@ _SELECT = (
 )
 
 
-def take(connection: Connection, namespace: str, count: int) -> int:
-    """Reserve the next `count` sequence numbers of a namespace; return the first. Taken last in a turn."""
+def append(connection: Connection, namespace: str, rows: Sequence[tuple[Any, ...]]) -> Question:
+    """Number and insert events as rows of type, time, run_uid, task_uid, reason, worker, detail. Last in a turn.
+
+    Returns:
+        What is answered with the number of the last one.
+    """
+    count = len(rows)
     text = "UPDATE namespaces SET sequence = sequence + ? WHERE name=? RETURNING sequence"
-    return int(fetch_value(connection, text, count, namespace)) - count + 1
-
-
-def insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert events as rows of namespace, sequence, type, time, run_uid, task_uid, reason, worker, detail."""
-    insert_free(connection, events, EVENT_COLUMNS, rows)
+    numbered = ask(connection, text, count, namespace)
+    left = [(namespace, count - number, *row) for number, row in enumerate(rows, 1)]
+    insert_free(connection, events, EVENT_COLUMNS, left, _NUMBERED)
+    return numbered
 
 
 def bounds(connection: Connection, namespace: str, horizon: int) -> tuple[int, int]:

@@ -18,8 +18,3 @@ def names(connection: Connection) -> list[str]:
 def sequences(connection: Connection) -> dict[str, int]:
     """Return the sequence of each namespace's newest event, by its name."""
     return dict(fetch(connection, "SELECT name, sequence FROM namespaces"))
-
-
-def lock(connection: Connection) -> None:
-    """Keep every other transaction from numbering events until this one ends; wait for those that have."""
-    fetch(connection, "SELECT 1 FROM namespaces ORDER BY name FOR UPDATE")

@@ -11,6 +11,7 @@ from taskwheel_server.db.filters import to_sql
 from taskwheel_server.db.listing import Listing, Page, Query
 from taskwheel_server.db.narrowing import Narrowing, labelled
 from taskwheel_server.db.runs import run_of
+from taskwheel_server.db.tables import requests
 from taskwheel_server.db.tables import runs as table
 from taskwheel_server.db.task_reads import resolver
 from taskwheel_server.filters import Catalogue, Field, Kind, OrderBy, catalogue
@@ -54,8 +55,8 @@ _ASIDE = {
     "task_uid": _aside.c.task_uid,
     "uid": _aside.c.uid,
     "name": _aside.c.uid,
-    "request_id": _aside.c.request_id,
 }
+_REQUESTED = {"request_id": requests.c.request_id}
 # Each of the three has an index by task; literals, so that the planner sees it.
 _LIVE_STAGES = (
     _aside.c.state <= literal_column("3"),
@@ -103,7 +104,7 @@ def _narrow(namespace: str, term: Filter) -> Narrowing | None:
         case Comparison("uid" | "name", Operator.EQ | Operator.IN):
             return Narrowing((select(_aside.c.uid).where(to_sql(term, _ASIDE)),), exact=True)
         case Comparison("request_id", Operator.EQ):
-            found = select(_aside.c.uid).where(_aside.c.namespace == namespace, to_sql(term, _ASIDE))
+            found = select(requests.c.run_uid).where(requests.c.namespace == namespace, to_sql(term, _REQUESTED))
             return Narrowing((found,), exact=True)
     return labelled(term)
 

@@ -19,7 +19,8 @@ from taskwheel_server.db.dialect import (
     listed,
     update_all,
 )
-from taskwheel_server.db.tables import labels, logs, runs
+from taskwheel_server.db.dialect.common import Question
+from taskwheel_server.db.tables import labels, logs, requests, runs
 from taskwheel_server.model.run import RUN_COLUMNS, Run
 from taskwheel_server.model.state import State, Trigger
 
@@ -46,6 +47,8 @@ _ENDED = (
     *_MOVED, "end_time", "retried_by_run", "result", "error_type", "error_name", "error_message", "error_stack",
 )  # fmt: skip
 _RENEWED = ("update_time", "lease_expire_time", "deadline", "progress_ratio", "progress_message")
+
+_REQUEST = ("namespace", "request_id", "run_uid")
 
 _COLUMNS = ",".join(RUN_COLUMNS)
 _WHOLE = f"SELECT {_COLUMNS} FROM runs WHERE "  # noqa: S608 - our names
@@ -100,11 +103,18 @@ def run_of(row: Sequence[Any]) -> Run:
 def insert(connection: Connection, batch: Sequence[Run]) -> None:
     """Insert new runs, none of whose uids, slots or request ids is taken."""
     insert_all(connection, runs, _INSERTED, [_row(run) for run in batch])
+    _insert_requests(connection, batch)
 
 
 def insert_new(connection: Connection, batch: Sequence[Run]) -> int:
-    """Insert new runs; those whose uid, slot or request id is taken are passed over. Return how many went in."""
+    """Insert new runs; those whose uid or slot is taken are passed over. Return how many went in."""
+    _insert_requests(connection, batch)
     return insert_many(connection, runs, _INSERTED, [_row(run) for run in batch])
+
+
+def _insert_requests(connection: Connection, batch: Sequence[Run]) -> None:
+    rows = [(run.namespace, run.request_id, run.uid) for run in batch if run.request_id is not None]
+    insert_all(connection, requests, _REQUEST, rows)
 
 
 def index_labels(connection: Connection, owned: Iterable[tuple[str, str, str]]) -> None:
@@ -122,14 +132,16 @@ def by_uid(connection: Connection, uids: Iterable[str], *, whole: bool = False, 
 
     With `lock`, no other server moves them until the transaction ends.
     """
-    locks = " ORDER BY uid FOR UPDATE" if lock else ""
+    # Pending ones first, as a turn has them that claims before it settles.
+    locks = " ORDER BY state > 3, uid FOR UPDATE" if lock else ""
     found = fetch(connection, f"{_WHOLE if whole else _SELECT}{among('uid')}{locks}", listed(uids))
     return {row[0]: run_of(row) for row in found}
 
 
 def by_request(connection: Connection, namespace: str, request_ids: Iterable[str]) -> dict[str, Run]:
     """Return the runs that these request ids brought about, by request id."""
-    found = fetch(connection, f"{_WHOLE}namespace=? AND {among('request_id')}", namespace, listed(request_ids))
+    asked = f"SELECT run_uid FROM requests WHERE namespace=? AND {among('request_id')}"  # noqa: S608 - our names
+    found = fetch(connection, f"{_WHOLE}uid IN ({asked})", namespace, listed(request_ids))
     return {run.request_id or "": run for run in map(run_of, found)}
 
 
@@ -146,15 +158,19 @@ def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | N
     return {row[0]: row[1] for row in found}
 
 
-def ready(connection: Connection, namespace: str, handler: str, limit: int) -> list[tuple[Run, bool, int]]:
-    """Return the first ready runs of a handler in claim order, at most `limit`, passing over what others have locked.
+def readying(namespace: str, handler: str, limit: int) -> Question:
+    """Return the question for the first ready runs of a handler; it locks them, and passes over what others have."""
+    return Question(_READY, (namespace, handler, limit))
+
+
+def ready(question: Question) -> list[tuple[Run, bool, int]]:
+    """Return the runs that answer `readying`, in claim order.
 
     Returns:
         Each with whether its task has a limit, and the size of its payload where that was too large to be read along:
         `payloads` reads it.
     """
-    rows = fetch(connection, _READY, namespace, handler, limit)
-    return [(run_of(row[:-2]), bool(row[-2]), row[-1]) for row in rows]
+    return [(run_of(row[:-2]), bool(row[-2]), row[-1]) for row in question.rows]
 
 
 def ready_handlers(connection: Connection) -> list[tuple[str, str]]:
@@ -203,13 +219,13 @@ def tasks_with_held(connection: Connection, task_uids: Iterable[str]) -> set[str
     return {row[0] for row in fetch(connection, text, listed(task_uids))}
 
 
-def tasks_that_hold(connection: Connection, task_uids: Iterable[str]) -> dict[str, bool]:
-    """Return those of the tasks that have a limit or held runs, by uid whether they have a limit."""
+def holding(task_uids: Iterable[str]) -> Question:
+    """Return the question which of the tasks have a limit or held runs: uid, and whether it has a limit."""
     text = (
         f"SELECT t.uid, t.max_concurrent_runs > 0 FROM tasks t WHERE {among('t.uid')}"  # noqa: S608 - our names
         f" AND (t.max_concurrent_runs > 0 OR ({_HELD}) IS NOT NULL)"
     )
-    return {row[0]: bool(row[1]) for row in fetch(connection, text, listed(task_uids))}
+    return Question(text, (listed(task_uids),))
 
 
 def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[str]:
@@ -299,15 +315,16 @@ def write_logged(connection: Connection, batch: Sequence[Run]) -> None:
     update_all(connection, runs, ("log_count", "log_bytes"), ("uid", "lease_token"), rows)
 
 
-def expired(connection: Connection, horizon: int, limit: int) -> list[tuple[str, str, str, int]]:
-    """Return (uid, tags, labels, log_count) of runs that ended at or before `horizon`, the oldest first."""
+def expired(connection: Connection, horizon: int, limit: int) -> list[Run]:
+    """Return runs that ended at or before `horizon` (µs), the oldest first, at most `limit`."""
     ended = "end_time IS NOT NULL AND end_time <= ? ORDER BY end_time LIMIT ?"
-    found = fetch(connection, f"SELECT uid, tags, labels, log_count FROM runs WHERE {ended}", horizon, limit)  # noqa: S608
-    return [(row[0], row[1], row[2], row[3]) for row in found]
+    return [run_of(row) for row in fetch(connection, f"{_SELECT}{ended}", horizon, limit)]
 
 
-def delete(connection: Connection, uids: Sequence[str]) -> None:
-    """Delete runs and their logs."""
-    rows = [(uid,) for uid in uids]
-    delete_many(connection, logs, ("run_uid",), rows)
-    delete_many(connection, runs, ("uid",), rows)
+def delete(connection: Connection, batch: Sequence[Run]) -> None:
+    """Delete runs with their logs and request ids."""
+    uids = [(run.uid,) for run in batch]
+    asked = [(run.namespace, run.request_id) for run in batch if run.request_id is not None]
+    delete_many(connection, logs, ("run_uid",), uids)
+    delete_many(connection, requests, _REQUEST[:2], asked)
+    delete_many(connection, runs, ("uid",), uids)

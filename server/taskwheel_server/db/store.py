@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from taskwheel_server.db import namespaces, schema
+from taskwheel_server.db import schema
 from taskwheel_server.db.dialect import dialect_of, tell, transaction
 from taskwheel_server.db.dialect.common import SharedDialect, StaleTurn
 from taskwheel_server.db.hints import Hearing, Hint
@@ -15,13 +15,13 @@ from taskwheel_server.db.tables import SCHEMA_VERSION
 from taskwheel_server.errors import InvalidArgument, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import URL
 
     from taskwheel_server.clock import Clock
-    from taskwheel_server.db.dialect.common import Dialect
+    from taskwheel_server.db.dialect.common import Dialect, Question
 
 
 P = ParamSpec("P")
@@ -53,8 +53,6 @@ class Store:
         self._direct_url = _direct(self._dialect, direct_url) if direct_url else url
         self._hearing: Hearing | None = None
         self._connection: Connection | None = None
-        # Whether a transaction of ours may be under way still, on a connection that broke.
-        self._in_doubt = False
         self._writer = self._dialect.writer(url, pooled=bool(direct_url))
         self._reader = self._dialect.reader(url, pooled=bool(direct_url))
         try:
@@ -73,8 +71,11 @@ class Store:
                 schema.prepare(connection, self.clock.now())
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, questions: Sequence[Question] = ()) -> Iterator[Connection]:
         """Open the writing transaction; commit at the end, roll back on any exception.
+
+        Args:
+            questions: answered by the time that it has begun.
 
         Raises:
             Unavailable: STORE_UNAVAILABLE; after a failed commit its effect is unknown.
@@ -84,9 +85,7 @@ class Store:
         connection, self._connection = self._connection, None
         try:
             connection = connection or self._writer.connect()
-            if self._in_doubt:
-                self._await_last(connection)
-            with transaction(connection) as instant:
+            with transaction(connection, questions) as instant:
                 if instant is not None:
                     self.clock.follow(instant)
                 yield connection
@@ -94,19 +93,12 @@ class Store:
             _close(connection)
             raise StaleTurn from error
         except self._failures as error:
-            self._in_doubt = not self.exclusive
             _close(connection, broken=True)
             raise unavailable() from error
         except BaseException:
             _close(connection)
             raise
         self._connection = connection
-
-    def _await_last(self, connection: Connection) -> None:
-        """Wait until the transaction that broke has ended: its COMMIT may arrive later than we do, and must not."""
-        with transaction(connection):
-            namespaces.lock(connection)
-        self._in_doubt = False
 
     def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` with a reading connection, in one snapshot that holds all that was acknowledged.
@@ -130,9 +122,14 @@ class Store:
         """Whether the hints of other servers arrive, if there are any."""
         return self.exclusive or (self._hearing is not None and self._hearing.reliable)
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other server to be told anything."""
+        return self._hearing is None or self._hearing.alone
+
     def tell(self, connection: Connection, hint: Hint) -> None:
-        """Tell other servers something when the transaction commits, if there are any."""
-        if self._hearing and not self._hearing.alone:
+        """Tell other servers something when the transaction commits."""
+        if self._hearing:
             tell(connection, hint.dump(self._hearing.origin))
 
     def close(self) -> None:

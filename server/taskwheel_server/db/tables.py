@@ -191,15 +191,6 @@ Index("runs_leased", runs.c.task_uid, runs.c.uid, sqlite_where=_leased, postgres
 _ended = text("end_time IS NOT NULL")
 Index("runs_end_time", runs.c.end_time, sqlite_where=_ended, postgresql_where=_ended)
 Index("runs_ended", runs.c.task_uid, runs.c.uid, sqlite_where=_ended, postgresql_where=_ended)
-_run_requested = text("request_id IS NOT NULL")
-Index(
-    "runs_request_id",
-    runs.c.namespace,
-    runs.c.request_id,
-    unique=True,
-    sqlite_where=_run_requested,
-    postgresql_where=_run_requested,
-)
 _slot = text("attempt = 1 AND scheduled_time IS NOT NULL")
 Index(
     "runs_slot",
@@ -209,6 +200,16 @@ Index(
     unique=True,
     sqlite_where=_slot,
     postgresql_where=_slot,
+)
+
+# Whose run a request id has brought about: here it is written once, an index of `runs` would meet it again and again.
+requests = Table(
+    "requests",
+    metadata,
+    Column("namespace", string(63), primary_key=True),
+    Column("request_id", string(128), primary_key=True),
+    Column("run_uid", string(36), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Tags (key '') and labels of tasks and runs, for filters only: the rows themselves carry them as JSON.

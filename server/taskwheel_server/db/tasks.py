@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskwheel_server.db.dialect import (
     among,
+    answer,
     delete_many,
     execute,
     fetch,
@@ -19,7 +20,9 @@ from taskwheel_server.db.dialect import (
     post,
     update_all,
 )
+from taskwheel_server.db.dialect.common import Question
 from taskwheel_server.db.tables import tasks
+from taskwheel_server.model.names import TaskRef
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy
 from taskwheel_server.model.task import TASK_COLUMNS, Task
 
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
-
-    from taskwheel_server.model.names import TaskRef
 
 _SELECT = f"SELECT {','.join(TASK_COLUMNS)} FROM tasks WHERE "  # noqa: S608 - our names
 # The counter of running runs is moved by `add_running` alone, so that an edit cannot overwrite it.
@@ -56,17 +57,30 @@ def find(connection: Connection, ref: TaskRef, *, lock: bool = False) -> Task | 
     return task_of(row) if row else None
 
 
-def find_all(connection: Connection, refs: Iterable[TaskRef]) -> dict[TaskRef, Task]:
-    """Return the live tasks that callers point at; missing ones are left out."""
-    pointed: dict[tuple[str, str], dict[str, TaskRef]] = {}
+def finding(refs: Iterable[TaskRef]) -> list[Question]:
+    """Return the questions for the live tasks that callers point at; `found` reads the answers."""
+    pointed: dict[tuple[str, str], list[str]] = {}
     for ref in refs:
-        pointed.setdefault((ref.namespace, "uid" if ref.uid else "task_id"), {})[ref.uid or ref.task_id] = ref
-    found: dict[TaskRef, Task] = {}
-    for (namespace, key), by_value in pointed.items():
-        text = f"{_SELECT}namespace=? AND {among(key)} AND delete_time IS NULL"
-        for task in map(task_of, fetch(connection, text, namespace, listed(by_value))):
-            found[by_value[getattr(task, key)]] = task
-    return found
+        pointed.setdefault((ref.namespace, "uid" if ref.uid else "task_id"), []).append(ref.uid or ref.task_id)
+    return [
+        Question(f"{_SELECT}namespace=? AND {among(key)} AND delete_time IS NULL", (namespace, listed(values)))
+        for (namespace, key), values in pointed.items()
+    ]
+
+
+def found(questions: Iterable[Question], refs: Iterable[TaskRef]) -> dict[TaskRef, Task]:
+    """Return the tasks that refs point at, of the answers to `finding`; missing ones are left out."""
+    live = [task_of(row) for question in questions for row in question.rows]
+    known = {TaskRef(task.namespace, uid=task.uid): task for task in live}
+    known |= {TaskRef(task.namespace, task_id=task.task_id): task for task in live}
+    return {ref: known[ref] for ref in refs if ref in known}
+
+
+def find_all(connection: Connection, refs: set[TaskRef]) -> dict[TaskRef, Task]:
+    """Return the live tasks that callers point at; missing ones are left out."""
+    questions = finding(refs)
+    answer(connection, questions)
+    return found(questions, refs)
 
 
 def near_match(connection: Connection, ref: TaskRef) -> str | None:

@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from taskwheel_server.db import StaleTurn, runs, tasks
+from taskwheel_server.db import runs, tasks
 from taskwheel_server.errors import AlreadyExists, NotFound, TaskwheelError, clip
 from taskwheel_server.model.event import EventType
 from taskwheel_server.model.names import TaskRef
@@ -102,10 +102,9 @@ class _Book:
 
     def _lock_limited(self, refs: set[TaskRef]) -> None:
         """Keep the tasks that have a limit as they are, in the order in which every server locks them."""
-        connection = self._turn.connection
-        found = tasks.find_all(connection, refs)
+        found = self._turn.foresight.tasks(self._turn, refs)
         limited = {task.uid for task in found.values() if task.max_concurrent_runs}
-        locked = tasks.lock(connection, limited) if limited else {}
+        locked = tasks.lock(self._turn.connection, limited) if limited else {}
         for ref, task in found.items():
             current = locked.get(task.uid, task)
             if current.delete_time is None:
@@ -191,8 +190,7 @@ def start_limit(run: Run) -> int | None:
 def store(turn: Turn, fresh: list[Run]) -> list[Run]:
     """Insert new runs with their labels and first event; return those that went in: a slot may be taken.
 
-    Raises:
-        StaleTurn: one did not go in; the replay finds out which, and why.
+    But in a replay, which finds out which, and why, the turn is stale where one does not go in.
     """
     if turn.replay and fresh:
         known = runs.by_uid(turn.connection, [run.uid for run in fresh])
@@ -201,9 +199,6 @@ def store(turn: Turn, fresh: list[Run]) -> list[Run]:
         runs.insert(turn.connection, fresh)
     elif runs.insert_new(turn.connection, fresh) != len(fresh):
         stored = runs.by_uid(turn.connection, [run.uid for run in fresh])
-        # A request id that another server has used since the replay asked for it is found by the next one.
-        if any(run.trigger is Trigger.MANUAL for run in fresh if run.uid not in stored):
-            raise StaleTurn
         fresh = [run for run in fresh if run.uid in stored]
     _index(turn, fresh)
     _announce(turn, fresh)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from taskwheel_server.clock import SECOND
 from taskwheel_server.db import namespaces, runs
+from taskwheel_server.db.dialect import await_answers
 from taskwheel_server.db.hints import Hint
 from taskwheel_server.model.state import LEASED
+from taskwheel_server.wheel import record
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.wheel.turn import SLICE
 from taskwheel_server.workers import Stop
@@ -82,9 +84,12 @@ class Neighbours:
     def tell(self, turn: Turn) -> None:
         """Tell the others what the turn leaves to them."""
         told = turn.outcome
-        if told.sequences or told.logged or told.ready:
-            hint = Hint(told.ready, told.stops_elsewhere, told.sequences, told.logged, told.ended, told.untold)
-            self._store.tell(turn.connection, hint)
+        if self._store.alone or not (turn.numbered or told.sequences or told.logged or told.ready):
+            return
+        await_answers(turn.connection)
+        record.number(turn)
+        hint = Hint(told.ready, told.stops_elsewhere, told.sequences, told.logged, told.ended, told.untold)
+        self._store.tell(turn.connection, hint)
 
 
 def check_held(turn: Turn, *, stop: bool = False) -> None:

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 def record(turn: Turn) -> None:
     """Write the events of a turn, namespace by namespace in the order of their names."""
     for namespace in sorted({event[0] for event in turn.events}):
-        mine = [event for event in turn.events if event[0] == namespace]
-        first = events.take(turn.connection, namespace, len(mine))
-        events.insert(turn.connection, [(namespace, first + index, *event[1:]) for index, event in enumerate(mine)])
-        turn.outcome.sequences[namespace] = first + len(mine) - 1
+        mine = [event[1:] for event in turn.events if event[0] == namespace]
+        turn.numbered[namespace] = events.append(turn.connection, namespace, mine)
+
+
+def number(turn: Turn) -> None:
+    """Note the numbers that the events have got, once the store has told."""
+    for namespace, numbered in turn.numbered.items():
+        turn.outcome.sequences[namespace] = numbered.rows[0][0]

@@ -23,7 +23,7 @@ def release_held(turn: Turn) -> None:
     arrives in between goes first.
     """
     # Most tasks neither have a limit nor hold runs: one look tells.
-    holding = runs.tasks_that_hold(turn.connection, turn.eased) if turn.eased else {}
+    holding = turn.foresight.holding(turn, turn.eased) if turn.eased else {}
     limited = {uid for uid, has_limit in holding.items() if has_limit}
     tasks.add_running(turn.connection, {uid: -turn.vacated[uid] for uid in limited & turn.vacated.keys()})
     turn.vacated.clear()

@@ -25,14 +25,14 @@ def sweep(turn: Turn) -> None:
     _sweep_deleted_task(turn)
     horizon = turn.now - turn.settings.retention
     found = runs.expired(turn.connection, horizon, SLICE)
-    lines = list(accumulate(count for *_, count in found))
+    lines = list(accumulate(run.log_count for run in found))
     # One run at least, whatever it has logged.
     expired = [run for run, total in zip(found, lines, strict=True) if run is found[0] or total <= MAX_LINES]
     turn.unfinished |= len(found) == SLICE or len(expired) < len(found)
     runs.unindex_labels(
-        turn.connection, (owned for uid, tags, labels, _ in expired for owned in owned_labels(uid, tags, labels))
+        turn.connection, (owned for run in expired for owned in owned_labels(run.uid, run.tags, run.labels))
     )
-    runs.delete(turn.connection, [uid for uid, *_ in expired])
+    runs.delete(turn.connection, expired)
     # Last, as in every turn: the row of the namespace orders the turns of all servers.
     for namespace in namespaces.names(turn.connection):
         turn.unfinished |= events.compact(turn.connection, namespace, horizon, SLICE) == SLICE

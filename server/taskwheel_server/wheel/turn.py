@@ -15,12 +15,13 @@ from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.workers import Stop
 
 if TYPE_CHECKING:
-    from taskwheel_server.db import Connection
+    from taskwheel_server.db import Connection, Question
     from taskwheel_server.model.event import EventType
     from taskwheel_server.model.run import Run
     from taskwheel_server.model.task import Task
     from taskwheel_server.model.uid import Minter
     from taskwheel_server.wheel.commands import Command
+    from taskwheel_server.wheel.foresight import Foresight
     from taskwheel_server.workers import Registry
 
 # How many due rows one stage takes on in a turn: it goes on in the next one, after whoever waits.
@@ -50,6 +51,7 @@ class Turn:
         minter: for uids and lease tokens.
         registry: who can take work.
         settings: the operator's.
+        foresight: what it has learnt at its beginning.
         replay: whether this turn may have committed before.
     """
 
@@ -58,10 +60,13 @@ class Turn:
     minter: Minter
     registry: Registry
     settings: Settings
+    foresight: Foresight
     replay: bool = False
     events: list[tuple[str, EventType, int, str | None, str | None, str | None, str | None, str | None]] = field(
         default_factory=list
     )
+    # What is answered with the number of the last event, by namespace.
+    numbered: dict[str, Question] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     # New runs that are ready and not stored yet: a worker may take them on in the same write.
     fresh: list[Run] = field(default_factory=list)

@@ -19,10 +19,12 @@ from taskwheel_server.clock import MINUTE, SECOND
 from taskwheel_server.db import StaleTurn, namespaces, reason_of, runs
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.uid import Minter
-from taskwheel_server.wheel import admit, claim, commands, edits, logs, record, release, settle, slots, sweep
-from taskwheel_server.wheel.enlist import enlist, withdraw
+from taskwheel_server.wheel import claim, commands, edits, record, release, settle, sweep
+from taskwheel_server.wheel.enlist import withdraw
+from taskwheel_server.wheel.foresight import Foresight
 from taskwheel_server.wheel.mailbox import CROWD, Mailbox
 from taskwheel_server.wheel.neighbours import Neighbours, check_held
+from taskwheel_server.wheel.obey import obey
 from taskwheel_server.wheel.outcome import Outcome
 from taskwheel_server.wheel.tick import TICKS, Stage, Tick, next_due
 from taskwheel_server.wheel.turn import Settings, Turn
@@ -31,6 +33,7 @@ from taskwheel_server.workers import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from taskwheel_server.db import Connection
     from taskwheel_server.db.hints import Hint
     from taskwheel_server.db.store import Store
     from taskwheel_server.wheel.commands import Command
@@ -244,13 +247,15 @@ class Wheel:
         claims = turn = None
         began = self.clock.now()
         try:
-            with self._store.write() as connection:
-                turn = Turn(connection, self.clock.now(), self.minter, self._registry, self.settings, replay=replay)
+            # What a turn of unknown outcome has left, and what is due, changes what would be foreseen.
+            foresight = Foresight() if replay or self._unsure or stages else Foresight(batch, self._registry)
+            with self._store.write(foresight.questions) as connection:
+                turn = self._turn(connection, foresight, replay=replay)
                 turn.eased |= self._eased
                 if self._unsure:
                     self._make_sure(turn)
                 self._neighbours.look_around(turn)
-                self._obey(turn, batch)
+                obey(turn, batch)
                 for stage in stages:
                     stage(turn)
                 release.release_held(turn)
@@ -272,6 +277,7 @@ class Wheel:
             raise
         if self._away_since is not None:
             log.info("store_available")
+        record.number(turn)
         self._unsure, self._away_since = False, None
         self._orphans.clear()
         self._eased = turn.eased if turn.unfinished else set()
@@ -286,6 +292,10 @@ class Wheel:
             self._next_sweep = turn.now
         claims.hand_out()
         self._deliver(turn.outcome)
+
+    def _turn(self, connection: Connection, foresight: Foresight, *, replay: bool = False) -> Turn:
+        now = self.clock.now()
+        return Turn(connection, now, self.minter, self._registry, self.settings, foresight, replay=replay)
 
     def _deliver(self, outcome: Outcome) -> None:
         try:
@@ -306,23 +316,13 @@ class Wheel:
         self._orphans = [lease for lease in self._orphans if lease in held]
         check_held(turn)
 
-    def _obey(self, turn: Turn, batch: list[Command]) -> None:
-        by_type: dict[type[Command], list[Any]] = {}
-        for command in batch:
-            by_type.setdefault(type(command), []).append(command)
-        enlist(turn, batch)
-        if edited := [command for command in batch if isinstance(command, edits.Edit)]:
-            edits.edit(turn, edited)
-        for kind, carry_out in _STAGES:
-            if kind in by_type:
-                carry_out(turn, by_type[kind])
-
     def _sweep(self) -> None:
         try:
             with self._store.write() as connection:
-                turn = Turn(connection, self.clock.now(), self.minter, self._registry, self.settings)
+                turn = self._turn(connection, Foresight())
                 sweep.sweep(turn)
                 record.record(turn)
+            record.number(turn)
         except Exception as error:
             log.warning("sweep_failed", exc_info=error)
             # The next turn makes sure.
@@ -332,16 +332,3 @@ class Wheel:
         self._next_sweep = turn.now + (0 if turn.unfinished else SWEEP_EVERY)
         self._unfinished |= turn.unfinished
         self._deliver(turn.outcome)
-
-
-_STAGES: tuple[tuple[type[Command], Callable[[Turn, list[Any]], None]], ...] = (
-    # What needs the lease goes before what ends it: a worker's last lines and its result may meet in one turn.
-    (commands.AppendLogs, logs.append),
-    (commands.RenewLeases, settle.renew),
-    (commands.CompleteRuns, settle.complete),
-    (commands.ReleaseRuns, settle.release),
-    (commands.CancelRun, settle.cancel),
-    # Runs are locked before their tasks, on every server: these lock tasks.
-    (commands.AdmitRuns, admit.admit),
-    (commands.AdmitSlots, slots.backfill),
-)

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import URL, make_url
 
-from taskwheel_server.db.dialect.common import Batch, Columns, Dialect
+from taskwheel_server.db.dialect.common import Batch, Columns, Derived, Dialect, Question
 from taskwheel_server.errors import InvalidArgument
 
 # Several hosts with a port each, as PostgreSQL's own tools write them: scheme and user, hosts, database, parameters.
@@ -62,14 +62,17 @@ def _spread(match: re.Match[str]) -> str:
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[int | None]:
+def transaction(connection: Connection, questions: Sequence[Question] = ()) -> Iterator[int | None]:
     """Hold the writing transaction: committed at the end, rolled back on any exception.
 
     Not SQLAlchemy's own, which costs as much as ten statements. Gives the database's instant, µs, if it has a clock.
+
+    Args:
+        connection: of the writer.
+        questions: answered by the time that it has begun.
     """
-    instant = _begin(connection)
     try:
-        yield instant
+        yield _begin(connection, questions)
         _commit(connection)
     except BaseException:
         _dialect(connection.dialect.name).roll_back(connection)
@@ -91,8 +94,8 @@ def interrupt(connection: Connection) -> None:
     _dialect(connection.dialect.name).interrupt(connection.connection.driver_connection)
 
 
-def _begin(connection: Connection) -> int | None:
-    return _dialect(connection.dialect.name).begin(connection)
+def _begin(connection: Connection, questions: Sequence[Question]) -> int | None:
+    return _dialect(connection.dialect.name).begin(connection, questions)
 
 
 def _commit(connection: Connection) -> None:
@@ -112,6 +115,10 @@ def _post(connection: Connection, statement: str | Batch, values: Sequence[Any],
     _dialect(connection.dialect.name).post(connection, statement, values, expected)
 
 
+def _ask(connection: Connection, question: Question) -> None:
+    _dialect(connection.dialect.name).ask(connection, question)
+
+
 def execute(connection: Connection, statement: str, *values: Any) -> int:
     """Execute one fixed statement of ours, its `?` bound to `values` in order; return how many rows it changed."""
     return int(_execute(connection, statement, values).rowcount)
@@ -120,6 +127,25 @@ def execute(connection: Connection, statement: str, *values: Any) -> int:
 def post(connection: Connection, statement: str, *values: Any) -> None:
     """Execute one fixed statement of ours in the writing transaction, whatever it changes."""
     _post(connection, statement, values, None)
+
+
+def ask(connection: Connection, statement: str, *values: Any) -> Question:
+    """Return a fixed statement of ours, executed in the writing transaction; its answer comes by `await_answers`."""
+    question = Question(statement, values)
+    _ask(connection, question)
+    return question
+
+
+def await_answers(connection: Connection) -> None:
+    """Wait for the answers to all that was asked in the writing transaction; its commit does so as well."""
+    _dialect(connection.dialect.name).await_answers(connection)
+
+
+def answer(connection: Connection, questions: Iterable[Question]) -> None:
+    """Have questions answered in the writing transaction, now."""
+    for question in questions:
+        _ask(connection, question)
+    await_answers(connection)
 
 
 def fetch(connection: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -147,8 +173,8 @@ def stream(connection: Connection, statement: str, *values: Any, chunk: int = 32
 
 
 @lru_cache
-def _insert(dialect: str, table: Table, columns: Columns, *, free: bool = False) -> Batch:
-    return _dialect(dialect).insert(table, columns, free=free)
+def _insert(dialect: str, table: Table, columns: Columns, *, free: bool = False, derived: Derived = ()) -> Batch:
+    return _dialect(dialect).insert(table, columns, free=free, derived=derived)
 
 
 def insert_many(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -170,10 +196,20 @@ def insert_missing(connection: Connection, table: Table, columns: Columns, rows:
         _post(connection, _insert(connection.dialect.name, table, columns), rows, None)
 
 
-def insert_free(connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert `rows` in the writing transaction, whose locks keep their unique keys free."""
+def insert_free(
+    connection: Connection, table: Table, columns: Columns, rows: Sequence[tuple[Any, ...]], derived: Derived = ()
+) -> None:
+    """Insert `rows` in the writing transaction, whose locks keep their unique keys free.
+
+    Args:
+        connection: in the writing transaction.
+        table: where.
+        columns: that each row has.
+        rows: their values.
+        derived: columns that get an expression in place of the row's value, which has the row's values by number.
+    """
     if rows:
-        _post(connection, _insert(connection.dialect.name, table, columns, free=True), rows, None)
+        _post(connection, _insert(connection.dialect.name, table, columns, free=True, derived=derived), rows, None)
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import Connection, Engine, Table
@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 READERS = 4
 
 Columns = tuple[str, ...]
+Derived = tuple[tuple[str, str], ...]
 
 
 class StaleTurn(Exception):
@@ -40,6 +41,24 @@ class Closeable(Protocol):
     """What is held as long as the server lives."""
 
     def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """A statement whose answer comes along with that of others.
+
+    Args:
+        statement: one fixed statement of ours.
+        values: what its `?` stand for, in order.
+
+    Attributes:
+        rows: the answer, once it has come: of what a transaction begins with, at its beginning; else with the next
+            statement that is waited for, at the latest with the commit.
+    """
+
+    statement: str
+    values: tuple[Any, ...]
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +123,12 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def begin(self, connection: Connection) -> int | None:
-        """Begin the writing transaction; return the database's instant (µs) if it has a clock of its own."""
+    def begin(self, connection: Connection, questions: Sequence[Question]) -> int | None:
+        """Begin the writing transaction, and have `questions` answered.
+
+        Returns:
+            The database's instant (µs) if it has a clock of its own.
+        """
 
     @abstractmethod
     def commit(self, connection: Connection) -> None:
@@ -152,17 +175,27 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def ask(self, connection: Connection, question: Question) -> None:
+        """Have a question answered in the writing transaction, whose answer need not be waited for."""
+
+    @abstractmethod
+    def await_answers(self, connection: Connection) -> None:
+        """Wait for the answers to all that was posted and asked."""
+
+    @abstractmethod
     def stream(self, driver: Any, statement: str, values: Sequence[Any], chunk: int) -> Iterator[Sequence[Any]]:
         """Yield the rows of a statement, at most `chunk` read ahead."""
 
     @abstractmethod
-    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
+    def insert(self, table: Table, columns: Columns, *, free: bool = False, derived: Derived = ()) -> Batch:
         """Return the statement that inserts rows.
 
         Args:
             table: where.
             columns: that each row has.
             free: no unique key holds any of them: nothing is passed over.
+            derived: columns that get something other than the row's value: an expression with the row's values by
+                number, the first one `{0}`.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ BEGIN and the clock then take one round trip.
 
 from __future__ import annotations
 
+import secrets
 import select
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from taskwheel_server.db.dialect import shapes
-from taskwheel_server.db.dialect.common import READERS, Batch, Columns, SharedDialect, StaleTurn
+from taskwheel_server.db.dialect.common import READERS, Batch, Columns, Derived, Question, SharedDialect
 from taskwheel_server.db.dialect.posts import Posts
 from taskwheel_server.errors import InvalidArgument
 
@@ -32,6 +33,8 @@ _DRIVER = "postgresql+psycopg"
 _SQLALCHEMY: SQLAlchemyDialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 # Seconds after which statements are planned anew, a dozen of them, 0.3 ms each, and servers that hang are looked for.
 UPKEEP = 2.0
+# Rows of a posted statement: so many are better written while we go on than later, when we wait for them.
+WORTHWHILE = 50
 # It takes as long as it takes. The number is "taskwhee" in ASCII: as much as it holds.
 _LOCK_SCHEMA = """
     SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0;
@@ -71,11 +74,13 @@ _CUT_OFF = f"""
         WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = {_TURNS}
     ))
 """.encode()  # noqa: S608 - ours
-_BEGIN_WRITING = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-    f"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM pg_advisory_xact_lock_shared({_TURNS})",  # noqa: S608 - ours
-)
-_BEGIN_READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+_BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+# Of its own transactions a server has one at a time, also where a connection broke and its COMMIT arrives late.
+_CLOCK = f"""
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    FROM pg_advisory_xact_lock_shared({_TURNS}), pg_advisory_xact_lock({{own}})
+"""  # noqa: S608 - ours
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class PostgreSQLChannel:
@@ -107,7 +112,8 @@ class PostgreSQL(SharedDialect):
     name = "postgresql"
     # Read-only: what was the primary is a standby now.
     failures = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction)
-    conflicts = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+    # A division by zero is what a fence does that has met a row which has moved.
+    conflicts = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, errors.DivisionByZero)
 
     def __init__(self) -> None:
         self._cursors = count()
@@ -128,34 +134,40 @@ class PostgreSQL(SharedDialect):
         """Do nothing: any number of servers use a database."""
 
     def writer(self, url: URL, *, pooled: bool) -> Engine:
-        return _engine(url, 1, _BEGIN_WRITING, _WRITER, prepare_threshold=None if pooled else 0)
+        begin = _BEGIN_WRITING, _CLOCK.format(own=secrets.randbits(63))
+        return _engine(url, 1, begin, _WRITER, prepare_threshold=None if pooled else 0)
 
     def reader(self, url: URL, *, pooled: bool) -> Engine:
-        engine = _engine(url, READERS, _BEGIN_READING, _READER, prepare_threshold=None if pooled else 5)
-        event.listen(engine, "begin", _begin)
+        engine = _engine(url, READERS, (_BEGIN_READING,), _READER, prepare_threshold=None if pooled else 5)
+        event.listen(engine, "begin", _begin_reading)
         return engine
 
-    def begin(self, connection: Connection) -> int:
+    def begin(self, connection: Connection, questions: Sequence[Question]) -> int:
+        driver = _driver(connection)
         if (now := time.monotonic()) >= connection.info.get("upkeep_time", 0.0):
             connection.info["upkeep_time"] = now + UPKEEP
-            driver = _driver(connection)
             # What was planned for a table of a few pages is slow on one of many.
             driver.execute(b"DISCARD PLANS", prepare=False)
             driver.execute(_CUT_OFF, [_HUNG], prepare=False)
-        [(instant,)] = _begin(connection).fetchall()
-        return int(instant)
+        posts = self._posts[driver] = Posts(driver)
+        *settings, clock = connection.get_execution_options()["begin"]
+        for statement in settings:
+            driver.execute(statement, prepare=False)
+        instant = Question(clock, ())
+        for question in (instant, *questions):
+            self._ask(driver, posts, question)
+        self._await_posts(driver)
+        return int(instant.rows[0][0])
 
     def commit(self, connection: Connection) -> None:
         driver = _driver(connection)
-        if (posts := self._posts.get(driver)) and posts.awaited:
-            self._await_posts(driver)
         driver.execute(b"COMMIT", prepare=False)
         self._await_posts(driver)
 
     def roll_back(self, connection: Connection) -> None:
         driver = _driver(connection)
         # What failed has been raised, and has failed all that came after it.
-        with suppress(psycopg.Error, StaleTurn):
+        with suppress(psycopg.Error):
             self._await_posts(driver)
         driver.rollback()
 
@@ -200,14 +212,27 @@ class PostgreSQL(SharedDialect):
 
     def post(self, connection: Connection, statement: str | Batch, values: Sequence[Any], expected: int | None) -> None:
         driver = _driver(connection)
-        posts = self._posts.get(driver) or self._posts.setdefault(driver, Posts(driver))
-        if isinstance(statement, Batch):
-            text, given = shapes.shaped(statement, values)
-            cursor = driver.cursor(binary=True).execute(text, given)
-        else:
-            cursor = driver.cursor(binary=True).execute(_translated(statement), values)
-        if expected is not None:
-            posts.expect(cursor, expected)
+        posts = self._posting(driver)
+        if isinstance(statement, str):
+            driver.cursor(binary=True).execute(_translated(statement), values)
+            return
+        text, given = shapes.shaped(statement, values, expected)
+        driver.cursor(binary=True).execute(text, given)
+        if len(values) >= WORTHWHILE:
+            posts.send()
+
+    def ask(self, connection: Connection, question: Question) -> None:
+        driver = _driver(connection)
+        self._ask(driver, self._posting(driver), question)
+
+    def _posting(self, driver: psycopg.Connection) -> Posts:
+        return self._posts.get(driver) or self._posts.setdefault(driver, Posts(driver))
+
+    def _ask(self, driver: psycopg.Connection, posts: Posts, question: Question) -> None:
+        posts.note(driver.cursor(binary=True).execute(_translated(question.statement), question.values), question)
+
+    def await_answers(self, connection: Connection) -> None:
+        self._await_posts(_driver(connection))
 
     def stream(
         self, driver: psycopg.Connection, statement: str, values: Sequence[Any], chunk: int
@@ -223,8 +248,8 @@ class PostgreSQL(SharedDialect):
                 break
             cursor = driver.cursor(binary=True).execute(f"FETCH {chunk} FROM {name}".encode())
 
-    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
-        return shapes.insert(table, columns, free=free)
+    def insert(self, table: Table, columns: Columns, *, free: bool = False, derived: Derived = ()) -> Batch:
+        return shapes.insert(table, columns, free=free, derived=derived)
 
     def update(self, table: Table, columns: Columns, keys: Columns, guard: str) -> Batch:
         return shapes.update(table, columns, keys, guard)
@@ -242,12 +267,9 @@ def _translated(statement: str) -> bytes:
     return statement.replace("%", "%%").replace("?", "%b").encode()
 
 
-def _begin(connection: Connection) -> psycopg.Cursor[tuple[Any, ...]]:
-    """Begin, in one round trip; return the cursor at the last of the results."""
-    cursor = _driver(connection).execute(connection.get_execution_options()["begin"], prepare=False)
-    while cursor.nextset():
-        pass
-    return cursor
+def _begin_reading(connection: Connection) -> None:
+    statements = connection.get_execution_options()["begin"]
+    _driver(connection).execute(_joined(*statements), prepare=False)
 
 
 def _engine(
@@ -266,7 +288,7 @@ def _engine(
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={**arguments, "autocommit": True, "prepare_threshold": prepare_threshold},
-        execution_options={"begin": _joined(begin[0], *(f"SET LOCAL {each}" for each in transaction), *begin[1:])},
+        execution_options={"begin": (begin[0], *(f"SET LOCAL {each}" for each in transaction), *begin[1:])},
     )
 
     @event.listens_for(engine, "connect")

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from taskwheel_server.db.dialect.common import StaleTurn
+from taskwheel_server.db.dialect.common import Question
 
 _Cursor = psycopg.Cursor[tuple[Any, ...]]
 
@@ -20,22 +20,22 @@ class Posts:
     """
 
     def __init__(self, driver: psycopg.Connection) -> None:
+        self._driver = driver
         self._stack = ExitStack()
-        self._stack.enter_context(driver.pipeline())
-        self._expected: list[tuple[_Cursor, int]] = []
+        self._pipeline = self._stack.enter_context(driver.pipeline())
+        self._asked: list[tuple[_Cursor, Question]] = []
 
-    def expect(self, cursor: _Cursor, count: int) -> None:
-        """Note how many rows a statement just sent must change."""
-        self._expected.append((cursor, count))
+    def note(self, cursor: _Cursor, question: Question) -> None:
+        """Note the question of a statement just executed."""
+        self._asked.append((cursor, question))
 
-    @property
-    def awaited(self) -> bool:
-        """Whether an answer is still to tell if all is as expected."""
-        return bool(self._expected)
+    def send(self) -> None:
+        """Send what was executed so far: the driver does so only when the next statement comes."""
+        self._driver.wait(self._pipeline._communicate_gen())  # noqa: SLF001 - its public ways wait for answers
 
     def close(self) -> None:
-        """Await all answers; the connection waits for each one again. Raises StaleTurn."""
+        """Await all answers; the connection waits for each one again."""
         # Not Pipeline.sync(): it waits for answers to what may be too large to have been sent in one piece.
         self._stack.close()
-        if any(cursor.rowcount != count for cursor, count in self._expected):
-            raise StaleTurn
+        for cursor, question in self._asked:
+            question.rows = cursor.fetchall()

@@ -13,15 +13,16 @@ from typing import Any
 from sqlalchemy import Table
 
 from taskwheel_server.db.dialect.arrays import encoder, type_name
-from taskwheel_server.db.dialect.common import Batch, Columns
+from taskwheel_server.db.dialect.common import Batch, Columns, Derived
 
 _Shape = tuple[bool, ...]
 
 
-def insert(table: Table, columns: Columns, *, free: bool) -> Batch:
+def insert(table: Table, columns: Columns, *, free: bool, derived: Derived) -> Batch:
     """Return the statement that inserts rows, passing over those that any unique key already holds unless `free`."""
     otherwise = "" if free else " ON CONFLICT DO NOTHING"
-    values = ",".join(f"{{{index}}}" for index in range(len(columns)))
+    expressions = dict(derived)
+    values = ",".join(expressions.get(column, f"{{{index}}}") for index, column in enumerate(columns))
     text = f"INSERT INTO {table.name} ({','.join(columns)}) SELECT {values}{{given}}{otherwise}"
     return _batch(text, "FROM", table, columns)
 
@@ -39,8 +40,14 @@ def delete(table: Table, keys: Columns) -> Batch:
     return _batch(f"DELETE FROM {table.name}{{given}} WHERE {_matching(table, keys, 0)}", "USING", table, keys)  # noqa: S608 - our names
 
 
-def shaped(batch: Batch, rows: Sequence[Sequence[Any]]) -> tuple[bytes, dict[str, Any]]:
-    """Return the text of a statement for rows, with what goes into it by name."""
+def shaped(batch: Batch, rows: Sequence[Sequence[Any]], expected: int | None = None) -> tuple[bytes, dict[str, Any]]:
+    """Return the text of a statement for rows, with what goes into it by name.
+
+    Args:
+        batch: the statement.
+        rows: their values.
+        expected: how many rows it must change, else it fails with a division by zero, and so does the transaction.
+    """
     columns = list(zip(*rows, strict=True))
     count = len(rows)
     shape = tuple(count == 1 or column.count(column[0]) == count for column in columns)
@@ -51,17 +58,22 @@ def shaped(batch: Batch, rows: Sequence[Sequence[Any]]) -> tuple[bytes, dict[str
         f"v{index}": column[0] if shared else encode(column)
         for index, (column, shared, encode) in enumerate(zip(columns, shape, batch.encoders, strict=True))
     }
-    return _text(batch, shape), values
+    if expected is not None:
+        values["expected"] = expected
+    return _text(batch, shape, fenced=expected is not None), values
 
 
 @lru_cache(maxsize=1024)
-def _text(batch: Batch, shape: _Shape) -> bytes:
+def _text(batch: Batch, shape: _Shape, *, fenced: bool) -> bytes:
     kinds = list(enumerate(zip(batch.types, shape, strict=True)))
     arrays = ",".join(f"%(v{index})b::{kind}[]" for index, (kind, shared) in kinds if not shared)
     names = ",".join(f"v{index}" for index, (_, shared) in kinds if not shared)
     given = f" {batch.source} unnest({arrays}) AS given({names})" if arrays else ""
     values = [f"%(v{index})b::{kind}" if shared else f"v{index}" for index, (kind, shared) in kinds]
-    return batch.text.format(*values, given=given).encode()
+    text = batch.text.format(*values, given=given)
+    if fenced:
+        text = f"WITH changed AS ({text} RETURNING 1) SELECT 1 / (count(*) = %(expected)b)::integer FROM changed"  # noqa: S608 - our names
+    return text.encode()
 
 
 def _matching(table: Table, keys: Columns, start: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine import URL
 
-from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Dialect, StaleTurn
+from taskwheel_server.db.dialect.common import READERS, Batch, Closeable, Columns, Derived, Dialect, Question, StaleTurn
 from taskwheel_server.errors import FailedPrecondition, InvalidArgument
 
 # The one writer has no need of locks on rows.
@@ -67,8 +67,10 @@ class SQLite(Dialect):
 
         return engine
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: Connection, questions: Sequence[Question]) -> None:
         _driver(connection).execute("BEGIN IMMEDIATE")
+        for question in questions:
+            self.ask(connection, question)
 
     def commit(self, connection: Connection) -> None:
         _driver(connection).commit()
@@ -103,6 +105,12 @@ class SQLite(Dialect):
         if expected not in {None, changed}:
             raise StaleTurn
 
+    def ask(self, connection: Connection, question: Question) -> None:
+        question.rows = self.execute(_driver(connection), question.statement, question.values).fetchall()
+
+    def await_answers(self, connection: Connection) -> None:
+        """Do nothing: they have come."""
+
     def stream(
         self, driver: sqlite3.Connection, statement: str, values: Sequence[Any], chunk: int
     ) -> Iterator[Sequence[Any]]:
@@ -110,8 +118,12 @@ class SQLite(Dialect):
         while rows := cursor.fetchmany(chunk):
             yield from rows
 
-    def insert(self, table: Table, columns: Columns, *, free: bool = False) -> Batch:
-        places = ",".join("?" * len(columns))
+    def insert(self, table: Table, columns: Columns, *, free: bool = False, derived: Derived = ()) -> Batch:
+        values = [f"?{number}" for number, _ in enumerate(columns, 1)]
+        expressions = dict(derived)
+        places = ",".join(
+            expressions.get(column, value).format(*values) for column, value in zip(columns, values, strict=True)
+        )
         otherwise = "" if free else " ON CONFLICT DO NOTHING"
         return Batch(f"INSERT INTO {table.name} ({','.join(columns)}) VALUES ({places}){otherwise}")  # noqa: S608 - our names
 
