@@ -47,11 +47,10 @@ class Walk:
         # The rows that share the first sort key with the position come on top, so that each page gets further.
         left = [self._stretch(each, after) for each in self.index]
         descending = self.order[0][1]
-        # Each part in order by itself: a planner does not look through a union for an order.
-        [key] = _union([_sorted(each, descending=descending).limit(SPAN) for each in left]).selected_columns
-        edge: SortValue = connection.execute(
-            _sorted(select(key), descending=descending).limit(1).offset(SPAN - 1)
-        ).scalar()
+        if len(left) > 1:
+            # Each part in order by itself: a planner does not look through a union for an order.
+            left = [_union([_sorted(each, descending=descending).limit(SPAN) for each in left])]
+        edge: SortValue = connection.execute(_sorted(left[0], descending=descending).limit(1).offset(SPAN - 1)).scalar()
         return edge
 
     def part(self, after: Sequence[SortValue] = (), edge: SortValue = None) -> list[ColumnElement[bool]]:
@@ -82,7 +81,8 @@ class Walk:
 
 def few(connection: Connection, parts: Sequence[Select[Any]]) -> bool:
     """Tell whether there are no more rows in all parts than a span, having looked at few more."""
-    looked_at = _union([each.limit(SPAN + 1) for each in parts]).limit(SPAN + 1).subquery()
+    rows = parts[0] if len(parts) == 1 else _union([each.limit(SPAN + 1) for each in parts])
+    looked_at = rows.limit(SPAN + 1).subquery()
     return connection.execute(select(func.count()).select_from(looked_at)).scalar_one() <= SPAN
 
 
