@@ -64,6 +64,36 @@ def test_the_order_holds_across_the_handlers_of_a_worker(wheel: HandWheel) -> No
     assert [wheel.claim(1, ["a", "b"])[0].uid for _ in runs] == [run.uid for run in expected]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_turn_that_ends_and_admits_runs_starts_the_first_of_all_that_are_ready(wheel: HandWheel, seed: int) -> None:
+    chance = random.Random(seed)
+    for name in ("a", "b"):
+        wheel.task(name, name)
+    worker = wheel.worker(4, ["a", "b"])
+    ready: list[Run] = []
+    running: list[Run] = []
+    for _ in range(25):
+        wheel.clock.advance(1)
+        ended = chance.sample(running, chance.randrange(len(running) + 1))
+        new = [
+            wheel.new_run(chance.choice("ab"), priority=chance.choice([-1, 0, 1])) for _ in range(chance.randrange(6))
+        ]
+        if ended:
+            wheel.send(CompleteRuns(results=[Result(lease_of(run)) for run in ended]))
+        admission = wheel.send(AdmitRuns(runs=new)) if new else None
+        wheel.turn()
+        ready = sorted(
+            ready + (admission.result() if admission else []),
+            key=lambda run: (-run.priority, run.schedule_time, run.uid),
+        )
+        room = 4 - (len(running) - len(ended))
+        started = worker.take()
+        assert sorted(run.uid for run in started) == sorted(run.uid for run in ready[:room])
+        assert all(wheel.state(run) is State.READY for run in ready[room:])
+        ready = ready[room:]
+        running = [run for run in running if run not in ended] + started
+
+
 def test_a_handler_in_constant_demand_does_not_starve_another(wheel: HandWheel) -> None:
     wheel.task("a", "a")
     wheel.task("b", "b")
