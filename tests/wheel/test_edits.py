@@ -119,6 +119,15 @@ def test_edits_of_one_turn_are_carried_out_in_order(wheel: HandWheel) -> None:
 # Pause.
 
 
+def test_a_run_admitted_in_the_turn_of_an_edit_is_of_the_task_as_edited(wheel: HandWheel) -> None:
+    wheel.task()
+    admission = wheel.send(AdmitRuns(runs=[wheel.new_run()]))
+    wheel.send(UpdateTask(task=task_ref("t"), changes={"handler": "edited"}))
+    wheel.turn()
+    [run] = admission.result()
+    assert run.handler == wheel.get(run).handler == "edited"
+
+
 def test_pausing_stops_the_schedules_only(wheel: HandWheel) -> None:
     wheel.task(schedules=EVERY_MINUTE)
     pending = wheel.run(schedule_time=START + MINUTE)

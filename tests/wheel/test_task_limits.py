@@ -9,7 +9,7 @@ from taskwheel_server.errors import FailedPrecondition, NotFound
 from taskwheel_server.model.names import RunRef
 from taskwheel_server.model.state import State
 from taskwheel_server.retry import FixedDelays, RetryPolicy
-from taskwheel_server.wheel.commands import AdmitRuns, CancelRun, CompleteRuns, ReleaseRuns, Result, UpdateTask
+from taskwheel_server.wheel.commands import AdmitRuns, Attach, CancelRun, CompleteRuns, ReleaseRuns, Result, UpdateTask
 from tests.wheel.handwheel import LEASE, START, HandWheel, lease_of, task_ref
 
 
@@ -104,6 +104,31 @@ def test_a_limit_set_while_runs_are_running_counts_them(wheel: HandWheel) -> Non
     assert worker.take() == []
     wheel.succeed(running[1])
     assert len(worker.take()) == 1
+
+
+def test_a_limit_that_is_set_in_the_turn_that_would_start_runs_holds(wheel: HandWheel) -> None:
+    wheel.task()
+    worker = wheel.worker(3)
+    wheel.run_many(9)
+    first, *others = worker.take()
+    ended = wheel.send(CompleteRuns(results=[Result(lease_of(run)) for run in (first, *others)]))
+    wheel.send(UpdateTask(task=task_ref("t"), changes={"max_concurrent_runs": 2}))
+    wheel.turn()
+    wheel.settle()
+    assert ended.result() == [True] * 3
+    assert len(worker.take()) == 2
+
+
+def test_a_new_run_does_not_start_before_those_that_were_not_looked_at(wheel: HandWheel) -> None:
+    wheel.task("limited", max_concurrent_runs=1)
+    wheel.task("free")
+    wheel.run_many(3, "limited", priority=1)
+    stored = [run.uid for run in wheel.run_many(2, "free")]
+    worker = wheel.new_worker(2)
+    wheel.send(Attach(session=worker.session))
+    wheel.send(AdmitRuns(runs=[wheel.new_run("free", priority=-1)]))
+    wheel.turn()
+    assert [run.uid for run in worker.take() if run.task_id == "free"] == stored[:1]
 
 
 def test_a_limit_taken_off_and_set_again_counts_anew(wheel: HandWheel) -> None:
