@@ -10,7 +10,7 @@ from taskwheel_server.clock import DAY, HOUR, MINUTE, SECOND
 from taskwheel_server.db.dialect import execute
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import MisfireMode, OverlapPolicy, State
-from taskwheel_server.schedule import Schedule
+from taskwheel_server.schedule import Schedule, load, slots_between
 from taskwheel_server.wheel import slots
 from taskwheel_server.wheel.commands import CreateTask
 from tests.wheel.handwheel import START, HandWheel
@@ -282,3 +282,27 @@ def test_no_slot_of_the_last_minute_is_left_out_however_dense(wheel: HandWheel) 
     wheel.clock.advance(20 * SECOND)
     wheel.settle()
     assert len(wheel.runs()) == 64 * 20
+
+
+SHARED = [
+    [Schedule(cron="*/2 * * * *")],
+    [Schedule(cron="H/3 * * * *")],
+    [Schedule(interval=3 * MINUTE)],
+    [Schedule(interval=3 * MINUTE, start_time=START)],
+    [Schedule(cron="*/2 * * * *"), Schedule(interval=5 * MINUTE)],
+    [Schedule(cron="1-59/2 * * * *", end_time=START + 6 * MINUTE)],
+]
+
+
+def test_tasks_of_one_schedule_are_due_each_at_its_own_times(wheel: HandWheel) -> None:
+    tasks = []
+    for number in range(3):
+        wheel.clock.advance(number * 7 * SECOND)
+        tasks += [wheel.task(f"t{number}-{index}", schedules=each) for index, each in enumerate(SHARED)]
+    for _ in range(12):
+        wheel.advance(MINUTE)
+    for task in tasks:
+        due = slots_between(
+            load(task.schedules), task.anchor_time, wheel.now, anchor=task.anchor_time, seed=task.uid, limit=99
+        )
+        assert [run.scheduled_time for run in wheel.runs(task)] == due

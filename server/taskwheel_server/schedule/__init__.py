@@ -7,6 +7,7 @@ from taskwheel_server.schedule.check import check
 from taskwheel_server.schedule.describe import describe
 from taskwheel_server.schedule.preview import Slot, preview, preview_of
 from taskwheel_server.schedule.slots import (
+    alike,
     count_slots,
     delay_of,
     jitter_of,
@@ -24,6 +25,7 @@ __all__ = [
     "InvalidSchedule",
     "Schedule",
     "Slot",
+    "alike",
     "check",
     "count_slots",
     "delay_of",

@@ -159,6 +159,14 @@ def count_slots(schedules: Iterable[Schedule], after: int, until: int, *, anchor
     return sum(1 for _ in _distinct(spans))
 
 
+def alike(schedules: Iterable[Schedule]) -> bool:
+    """Tell whether the slots are the same for every anchor and seed."""
+    return not any(
+        timetable(schedule.cron, "").hashed if schedule.cron else schedule.interval and schedule.start_time is None
+        for schedule in schedules
+    )
+
+
 def jitter_of(seed: str, slot: int, jitter: int) -> int:
     """Return the delay of a slot's start in [0, jitter) µs, a hash of seed and slot; 0 without jitter."""
     return hashed(f"{seed}\0{slot}", jitter) if jitter else 0

@@ -18,6 +18,8 @@ from taskwheel_server.wheel.settle import ask_to_stop
 from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from taskwheel_server.model.task import Task
     from taskwheel_server.wheel.commands import AdmitSlots
     from taskwheel_server.wheel.turn import Turn
@@ -58,13 +60,14 @@ def tick_tasks(turn: Turn, limit: int) -> None:
     turn.unfinished |= len(due) == limit
     fresh: list[Run] = []
     advanced: list[tuple[int | None, str]] = []
+    moments = Moments(turn.now)
     for task in due:
         if len(fresh) >= MAX_FRESH:
             turn.unfinished = True
             break
         try:
-            fresh += _due_runs(turn, task)
-            advanced.append((next_time(task, turn.now), task.uid))
+            fresh += _due_runs(turn, task, moments)
+            advanced.append((moments.following(task), task.uid))
         except MoreToStop:
             # What was stopped so far stays so; the slot is due again in the next turn.
             turn.unfinished = True
@@ -84,15 +87,51 @@ def pause(turn: Turn, task: Task, reason: str) -> None:
     turn.emit_task(EventType.TASK_PAUSED, task, tasks.dump(task))
 
 
-def _due_runs(turn: Turn, task: Task) -> list[Run]:
-    schedules = load_schedules(task.schedules)
+class Moments:
+    """When tasks are due. Many have the same schedules: what is the same for all of them is worked out once.
+
+    Args:
+        now: of the turn, µs.
+    """
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self._timely: dict[Hashable, list[int]] = {}
+        self._following: dict[Hashable, int | None] = {}
+
+    def timely(self, task: Task, after: int) -> list[int]:
+        """Return a task's slots later than `after` (µs) that have come."""
+        key = self._key(task), after
+        if key not in self._timely:
+            schedules = load_schedules(task.schedules)
+            self._timely[key] = schedule.slots_between(
+                schedules, after, self._now, anchor=task.anchor_time, seed=task.uid, limit=MAX_TIMELY
+            )
+        return self._timely[key]
+
+    def following(self, task: Task) -> int | None:
+        """Return a task's next slot, if it has one."""
+        key = self._key(task)
+        if key not in self._following:
+            self._following[key] = next_time(task, self._now)
+        return self._following[key]
+
+    def _key(self, task: Task) -> Hashable:
+        own = () if _alike(task.schedules) else (task.anchor_time, task.uid)
+        return task.schedules, task.paused, own
+
+
+@lru_cache(maxsize=4096)
+def _alike(text: str) -> bool:
+    return schedule.alike(load_schedules(text))
+
+
+def _due_runs(turn: Turn, task: Task, moments: Moments) -> list[Run]:
     first = task.next_time if task.next_time is not None else turn.now
     on_time = turn.now - MISSED_AFTER
     overlap = Overlap(turn, task, task.overlap_policy)
     fresh = _missed(turn, task, overlap, first, on_time - 1) if first < on_time else []
-    timely = schedule.slots_between(
-        schedules, max(first, on_time) - 1, turn.now, anchor=task.anchor_time, seed=task.uid, limit=MAX_TIMELY
-    )
+    timely = moments.timely(task, max(first, on_time) - 1)
     return fresh + [overlap.enter(slot_run(turn, task, slot, Trigger.SCHEDULE)) for slot in timely]
 
 
