@@ -388,7 +388,7 @@ def test_only_the_row_that_failed_is_set_aside(
 ) -> None:
     for task_id in ("bad", "good"):
         wheel.task(task_id, schedules=EVERY_SECOND)
-    poisoned(monkeypatch, slots, "_due_runs", lambda turn, task: task.task_id == "bad")
+    poisoned(monkeypatch, slots, "_due_runs", lambda _turn, task, _moments: task.task_id == "bad")
     set_aside = wheel.wheel._set_aside
 
     def too_late(tick: Any) -> None:

@@ -59,7 +59,7 @@ def test_a_task_whose_runs_cannot_be_started_is_paused_and_says_so(
 ) -> None:
     for number in range(COUNT):
         wheel.task(f"t{number}", schedules=EVERY_MINUTE)
-    poisoned(monkeypatch, slots, "_due_runs", lambda _turn, task: task.task_id == f"t{place}")
+    poisoned(monkeypatch, slots, "_due_runs", lambda _turn, task, _moments: task.task_id == f"t{place}")
     wheel.advance(MINUTE)
     assert [len(wheel.runs(f"t{number}")) for number in range(COUNT)] == [int(n != place) for n in range(COUNT)]
     task = wheel.get_task(f"t{place}")

@@ -5,13 +5,13 @@ Such a row was written by another version, or meets a fault of ours; it must not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import Connection, due, runs, tasks
+from taskwheel_server.db import Connection, Question, due, runs, tasks
 from taskwheel_server.wheel import slots, timers
 from taskwheel_server.wheel.turn import SLICE, Turn
 
@@ -80,21 +80,21 @@ TICKS = (
 )
 
 
-def next_due(turn: Turn, stages: Sequence[Stage], known: int | None) -> int | None:
+def next_due(turn: Turn, told: Question | None, known: int | None) -> int | None:
     """Return when the next tick is due (µs), as far as this server knows; None: at no time.
 
     Only a whole tick asks the store. Other turns know of what they have stored themselves; to wake too early is
     harmless.
 
     Args:
-        turn: about to end.
-        stages: what it has carried out besides its commands.
+        turn: that has committed.
+        told: what the store has told.
         known: what the turn before returned.
     """
-    if stages is not TICKS:
+    if told is None:
         turn.look_at(known)
         return turn.due
-    instant = due.next_time(turn.connection)
+    instant = due.next_time(told)
     if instant is not None and instant <= turn.now and not turn.unfinished:
         # Another server is at it.
         return turn.now + CONTENDED

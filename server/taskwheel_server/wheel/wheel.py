@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from taskwheel_server.clock import MINUTE, SECOND
-from taskwheel_server.db import StaleTurn, namespaces, reason_of, runs
+from taskwheel_server.db import StaleTurn, due, namespaces, reason_of, runs
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.uid import Minter
 from taskwheel_server.wheel import claim, commands, edits, record, release, settle, sweep
@@ -244,11 +244,11 @@ class Wheel:
         self._deliver(Outcome(answers=[(command.ticket, error) for command in batch]))
 
     def _transact(self, batch: list[Command], stages: Sequence[Stage], *, replay: bool) -> None:
-        claims = turn = None
+        claims = turn = told = None
         began = self.clock.now()
         try:
-            # What a turn of unknown outcome has left, and what is due, changes what would be foreseen.
-            foresight = Foresight() if replay or self._unsure or stages else Foresight(batch, self._registry)
+            # What a turn of unknown outcome has left changes what would be foreseen.
+            foresight = Foresight() if replay or self._unsure else Foresight(batch, self._registry)
             with self._store.write(foresight.questions) as connection:
                 turn = self._turn(connection, foresight, replay=replay)
                 turn.eased |= self._eased
@@ -261,7 +261,7 @@ class Wheel:
                 release.release_held(turn)
                 claims = claim.Claims(turn)
                 claims.claim()
-                turn.due = next_due(turn, stages, self._due)
+                told = due.ask(connection) if stages is TICKS else None
                 record.record(turn)
                 self._neighbours.tell(turn)
         except BaseException as error:
@@ -284,8 +284,8 @@ class Wheel:
         self._unfinished |= turn.unfinished
         self._again += turn.again
         self._neighbours.looked(turn)
-        self._due = turn.due
-        ticking = None if turn.due is None else max(turn.due, self._next_tick)
+        self._due = next_due(turn, told, self._due)
+        ticking = None if self._due is None else max(self._due, self._next_tick)
         times = [ticking, self._registry.next_deadline(), self._neighbours.next_look]
         self._next_time = min((instant for instant in times if instant is not None), default=None)
         if turn.sweep:
