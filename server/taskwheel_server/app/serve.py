@@ -18,6 +18,9 @@ from taskwheel_server.rpc.server import PortInUse
 
 # Objects that pile up before cycles are looked for: several turns' worth.
 GARBAGE = 50_000
+# Seconds after which a thread that computes lets another one have its turn: the wheel has answers of the database to
+# go on with ten times in a turn, and the event loop would let it wait for 5 ms each time.
+SWITCH_INTERVAL = 0.0005
 
 _log = structlog.get_logger()
 
@@ -25,6 +28,7 @@ _log = structlog.get_logger()
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status; a second signal ends it at once."""
     logs.configure()
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         _run(_serve(settings))
     except (PortInUse, TaskwheelError, OSError) as error:
