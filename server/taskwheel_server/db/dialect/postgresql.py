@@ -179,6 +179,7 @@ class PostgreSQL(SharedDialect):
         driver.execute(f"SELECT pg_advisory_xact_lock({_TURNS})".encode())
 
     def tell(self, driver: psycopg.Connection, text: str) -> None:
+        self._posting(driver)
         driver.execute(_NOTIFY, [text])
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 Loaded when a database is behind: a new one is made as `tables` has it, and must come out the same. A migration is never
 edited once it is released, and nothing in it may stop servers of the version before, for they go on while the first
-new one starts. All that are due run in one transaction.
+new one starts, unless docs/postgresql.md says that they must have ended. All that are due run in one transaction.
 """
 
 from __future__ import annotations
