@@ -26,8 +26,10 @@ async def wait_task_run(backend: Backend, feed: Feed, request: WaitTaskRunReques
     while True:
         # The signal comes before the read, so that an end between the two is not missed.
         with feed.signal(ref.uid) as signal:
+            # Before the read: what it found when there was time left may be old when there is none.
+            over = backend.now() >= deadline
             run = await backend.read(find_run, ref, backend.horizon, follow_retries=request.follow_retries)
-            if run.state.done or backend.now() >= deadline:
+            if run.state.done or over:
                 return backend.attendance.run_message(run)
             if run.uid == ref.uid:
                 await signal.wait(deadline)
