@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from taskwheel_server.clock import ManualClock
+from taskwheel_server.db import Connection, dialect
 from tests.databases import Databases
 from tests.wheel.handwheel import START, HandWheel
 from tests.wheel.invariants import check
@@ -31,6 +33,20 @@ def wheel(database_url: str, clock: ManualClock) -> Iterator[HandWheel]:
         check(wheel)
     finally:
         wheel.close()
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    """A connection for each transaction that has begun: a turn that meets another one begins anew."""
+    begin = dialect._begin
+    begun: list[Connection] = []
+
+    def noted(connection: Connection, *questions: Any) -> Any:
+        begun.append(connection)
+        return begin(connection, *questions)
+
+    monkeypatch.setattr(dialect, "_begin", noted)
+    return begun
 
 
 @pytest.fixture(autouse=True)

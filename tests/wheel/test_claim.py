@@ -8,6 +8,7 @@ import random
 import pytest
 
 from taskwheel_server.clock import HOUR, SECOND
+from taskwheel_server.db import Connection
 from taskwheel_server.errors import Unavailable
 from taskwheel_server.model.run import Run
 from taskwheel_server.model.state import State
@@ -92,6 +93,37 @@ def test_a_turn_that_ends_and_admits_runs_starts_the_first_of_all_that_are_ready
         assert all(wheel.state(run) is State.READY for run in ready[room:])
         ready = ready[room:]
         running = [run for run in running if run not in ended] + started
+
+
+def test_the_order_holds_for_credit_that_a_lost_lease_gives_back(wheel: HandWheel) -> None:
+    for name in ("a", "b"):
+        wheel.task(name, name)
+    worker = wheel.worker(2, ["a", "b"])
+    wheel.run_many(2, "a")
+    first, _ = worker.take()
+    stored = wheel.run_many(2, "b", priority=1)
+    wheel.clock.advance(LEASE // 2)
+    wheel.renew(first, worker.session)
+    wheel.clock.advance(LEASE // 2)
+    wheel.send(CompleteRuns(results=[Result(lease_of(first))]))
+    wheel.send(AdmitRuns(runs=[wheel.new_run("a")]))
+    wheel.turn()
+    assert [run.uid for run in worker.take()] == [run.uid for run in stored]
+
+
+def test_a_run_whose_start_deadline_passes_in_the_turn_that_would_start_it_fails_in_one_turn(
+    wheel: HandWheel, begun: list[Connection]
+) -> None:
+    wheel.task(start_deadline=5 * SECOND)
+    worker = wheel.worker(1)
+    wheel.run()
+    first = worker.take_one()
+    wheel.run()
+    wheel.clock.advance(5 * SECOND)
+    begun.clear()
+    assert wheel.succeed(first)
+    assert len(begun) == 1
+    assert wheel.states() == ["SUCCEEDED", "FAILED"]
 
 
 def test_a_handler_in_constant_demand_does_not_starve_another(wheel: HandWheel) -> None:

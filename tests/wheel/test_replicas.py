@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,10 +11,12 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from taskwheel_server import schedule
 from taskwheel_server.clock import SECOND, ManualClock
 from taskwheel_server.db import Connection, StaleTurn, dialect, events, runs
+from taskwheel_server.db.dialect.postgresql import PostgreSQL
 from taskwheel_server.db.hints import MAX_BYTES, Hint
 from taskwheel_server.errors import AlreadyExists, FailedPrecondition
 from taskwheel_server.model.names import RunRef
@@ -27,6 +30,7 @@ from taskwheel_server.wheel.commands import (
     CreateTask,
     DeleteTask,
     PauseTask,
+    ReleaseRuns,
     Renewal,
     RenewLeases,
     Result,
@@ -418,20 +422,6 @@ def test_two_results_of_one_run_at_once_end_it_once(
     assert wheel.events(run).count("run_succeeded") == 1
 
 
-@pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
-    """A connection for each transaction that has begun: a turn that meets a deadlock begins anew."""
-    begin = dialect._begin
-    begun: list[Connection] = []
-
-    def noted(connection: Connection, *questions: Any) -> Any:
-        begun.append(connection)
-        return begin(connection, *questions)
-
-    monkeypatch.setattr(dialect, "_begin", noted)
-    return begun
-
-
 def test_a_held_run_that_is_being_cancelled_is_left_to_who_cancels_it(
     wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch, begun: list[Connection]
 ) -> None:
@@ -470,6 +460,91 @@ def test_a_turn_that_ends_one_run_and_starts_another_does_not_lock_out_one_that_
     assert ended.result() == [True]
     assert isinstance(answers[0].exception(), FailedPrecondition)
     assert answers[1].result().state is State.CANCELLING
+
+
+def test_a_run_that_was_kept_from_another_server_and_not_started_is_told_to_it(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task()
+    worker, idle = wheel.worker(1), other.worker(1)
+    wheel.run_many(2)
+    look(wheel, other)
+    first, second = worker.take_one(), idle.take_one()
+    stored = wheel.run()
+    look(wheel, other)
+    # A turn that has seen the stored run gives its place to a graver one; the other passes over what is locked.
+    ended = wheel.send(CompleteRuns(results=[Result(lease_of(first))]))
+    grave = wheel.send(AdmitRuns(runs=[wheel.new_run(priority=1)]))
+    other.send(CompleteRuns(results=[Result(lease_of(second))]))
+    Between(wheel, other).turn(monkeypatch)
+    assert ended.result() == [True]
+    assert [run.uid for run in worker.take()] == [run.uid for run in grave.result()]
+    assert idle.take() == []
+    tell(other, hint(wheel))
+    assert idle.take_one().uid == stored.uid
+
+
+def test_a_run_that_is_handed_back_while_a_slot_has_runs_make_way_is_cancelled(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.task(overlap_policy=OverlapPolicy.CANCEL_RUNNING, schedules=EVERY_SECOND)
+    run = wheel.started()
+    returned: list[Any] = []
+
+    def fetch_and_hand_back(connection: Connection, text: str, *values: Any) -> Any:
+        rows = dialect.fetch(connection, text, *values)
+        if text == runs._GOING_ON and not returned:
+            returned.append(other.call(ReleaseRuns(leases=[lease_of(run)])))
+        return rows
+
+    monkeypatch.setattr(runs, "fetch", fetch_and_hand_back)
+    wheel.advance(SECOND)
+    assert returned == [[True]]
+    assert wheel.state(run) is State.CANCELLED
+
+
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException] | None]:
+    """Why transactions were rolled back."""
+    roll_back = PostgreSQL.roll_back
+    failures: list[type[BaseException] | None] = []
+
+    def noted(postgresql: PostgreSQL, connection: Connection) -> None:
+        failures.append(sys.exc_info()[0])
+        roll_back(postgresql, connection)
+
+    monkeypatch.setattr(PostgreSQL, "roll_back", noted)
+    return failures
+
+
+def test_a_task_can_be_deleted_while_another_server_starts_its_runs(
+    wheel: HandWheel, other: HandWheel, failures: list[type[BaseException] | None]
+) -> None:
+    worker = wheel.worker(10)
+    for number in range(4):
+        name = f"t{number}"
+        wheel.task(name)
+        wheel.run_many(300, name)
+        look(wheel, other)
+        gone = threading.Event()
+
+        def work(gone: threading.Event = gone) -> None:
+            while not gone.is_set() and worker.session.held:
+                wheel.send(CompleteRuns(results=[Result(lease_of(run)) for run in worker.take()]))
+                wheel.turn()
+
+        working = threading.Thread(target=work)
+        working.start()
+        deletion = other.send(DeleteTask(task=task_ref(name)))
+        other.turn()
+        gone.set()
+        working.join()
+        assert deletion.exception() is None
+        look(wheel, other)
+        while left := worker.take():
+            assert all(wheel.complete(*(Result(lease_of(run)) for run in left)))
+    assert {run.state for run in wheel.runs()} == {State.SUCCEEDED, State.CANCELLED}
+    assert DeadlockDetected not in failures
 
 
 def test_a_hint_that_says_too_much_says_to_look_around() -> None:

@@ -56,7 +56,12 @@ _WHOLE = f"SELECT {_COLUMNS} FROM runs WHERE "  # noqa: S608 - our names
 _BULKY = {"payload", "result", "error_stack"}
 _SELECT = f"SELECT {','.join('NULL' if column in _BULKY else column for column in RUN_COLUMNS)} FROM runs WHERE "  # noqa: S608
 _PENDING = f"{_SELECT}state <= 3 AND task_uid=? ORDER BY uid LIMIT ?"
-_RUNNING = f"{_SELECT}state IN (4, 5) AND state = 4 AND task_uid=? ORDER BY uid LIMIT ?"
+# In one look, so that none moves from the one stage to the other between two.
+_GOING_ON = (
+    "SELECT uid FROM (SELECT uid FROM runs WHERE state <= 3 AND task_uid=? ORDER BY uid LIMIT ?) AS pending"
+    " UNION ALL SELECT uid FROM"
+    " (SELECT uid FROM runs WHERE state IN (4, 5) AND state = 4 AND task_uid=? ORDER BY uid LIMIT ?) AS running LIMIT ?"
+)
 # As large as a claim reads along: hundreds of runs are looked at, each with up to 1 MiB.
 _SMALL = "length(r.payload) <= 4096"
 _SMALL_PAYLOAD = f"CASE WHEN {_SMALL} THEN r.payload END"
@@ -158,6 +163,11 @@ def payloads(connection: Connection, uids: Iterable[str]) -> dict[str, bytes | N
     return {row[0]: row[1] for row in found}
 
 
+def locking(uids: Iterable[str]) -> Question:
+    """Return the question that locks runs: no other server moves them until the transaction ends."""
+    return Question(f"SELECT uid FROM runs WHERE {among('uid')} ORDER BY uid FOR UPDATE", (listed(uids),))  # noqa: S608 - ours
+
+
 def readying(namespace: str, handler: str, limit: int) -> Question:
     """Return the question for the first ready runs of a handler; it locks them, and passes over what others have."""
     return Question(_READY, (namespace, handler, limit))
@@ -243,14 +253,13 @@ def tasks_to_release(connection: Connection, limit: int = sys.maxsize) -> list[s
 
 def going_on(connection: Connection, task_uid: str, limit: int) -> list[Run]:
     """Return and lock a task's runs that have neither ended nor been asked to, at most `limit`, pending ones first."""
-    rows = fetch(connection, f"{_PENDING} FOR UPDATE", task_uid, limit)
-    rows += fetch(connection, f"{_RUNNING} FOR UPDATE", task_uid, limit - len(rows))
-    return [run_of(row) for row in rows]
+    uids = [row[0] for row in fetch(connection, _GOING_ON, task_uid, limit, task_uid, limit, limit)]
+    return [run for run in by_uid(connection, uids, lock=True).values() if run.state <= State.RUNNING]
 
 
 def pending(connection: Connection, task_uid: str, limit: int) -> list[Run]:
-    """Return a task's pending runs, oldest first, at most `limit`."""
-    return [run_of(row) for row in fetch(connection, _PENDING, task_uid, limit)]
+    """Return and lock a task's pending runs, oldest first, at most `limit`; not those that others have locked."""
+    return [run_of(row) for row in fetch(connection, f"{_PENDING} FOR UPDATE SKIP LOCKED", task_uid, limit)]
 
 
 def has_open(connection: Connection, task_uid: str) -> bool:

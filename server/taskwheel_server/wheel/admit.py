@@ -188,9 +188,10 @@ def start_limit(run: Run) -> int | None:
 
 
 def store(turn: Turn, fresh: list[Run]) -> list[Run]:
-    """Insert new runs with their labels and first event; return those that went in: a slot may be taken.
+    """Insert new runs with their labels and first event; return those that went in.
 
-    But in a replay, which finds out which, and why, the turn is stale where one does not go in.
+    All do, or the turn is stale. In a replay those are passed over whose uid or slot is taken; a request id that has
+    been taken since makes that stale, too, and the next one finds it.
     """
     if turn.replay and fresh:
         known = runs.by_uid(turn.connection, [run.uid for run in fresh])

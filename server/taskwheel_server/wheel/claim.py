@@ -99,6 +99,7 @@ class Claims:
             left = {pair for pair in left if pair not in self.exhausted and not queues[pair].full}
             more = self._take({pair: queues[pair] for pair in left}, left, look)
         turn.outcome.ready -= self.exhausted
+        turn.outcome.ready |= turn.foresight.left()
         # Bytes ran out, or runs that had to be held used the slice up: go on in the next turn.
         turn.unfinished |= any(
             self._credit[taker] > 0
@@ -113,6 +114,10 @@ class Claims:
             queues[pair].rows, queues[pair].whole = rows, whole
         given = self._give(queues)
         self._write(given)
+        # Others may have met these locked, and passed over them.
+        taken = {run.uid for run in given.stored} | {run.uid for run, _ in given.held}
+        left = {pair for pair in stored if any(run.uid not in taken for run, *_ in queues[pair].rows)}
+        self._turn.outcome.ready |= left
         if not self._left(queues):
             return False
         self.exhausted |= {pair for pair, queue in queues.items() if queue.whole and not queue.full}

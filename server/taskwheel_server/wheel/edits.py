@@ -15,7 +15,6 @@ from taskwheel_server.wheel.admit import find_task, owned_labels, reused
 from taskwheel_server.wheel.commands import CreateTask, DeleteTask, PauseTask, RenameTask, ResumeTask, UpdateTask
 from taskwheel_server.wheel.slots import next_time
 from taskwheel_server.wheel.sweep import cancel_pending
-from taskwheel_server.wheel.turn import SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,8 +177,10 @@ def _delete(turn: Turn, command: DeleteTask) -> None:
     task.next_time = task.request_id = None
     task.tags = task.labels = ""
     tasks.update(turn.connection, [task])
-    # Most tasks have few: they are gone when the caller is answered. The sweep goes on with the others.
-    turn.sweep |= cancel_pending(turn, task.uid) == SLICE
+    # Most tasks have few: they are gone when the caller is answered. The sweep goes on with the others, and with those
+    # that another server had locked to start them, and did not.
+    cancel_pending(turn, task.uid)
+    turn.sweep |= runs.has_open(turn.connection, task.uid)
 
 
 _EDITS: dict[type, Callable[[Turn, Any], Task | None]] = {

@@ -1,6 +1,7 @@
 """Foresight: what a turn is sure to ask, asked along with its beginning, so that all of it takes one round trip.
 
-Only where the turn itself changes nothing of it before it would have asked: new runs, and what workers say of theirs.
+Only where the turn's commands change nothing of it before it would have asked: new runs, and what workers say of
+theirs. What else the turn changes is forgotten.
 """
 
 from __future__ import annotations
@@ -57,29 +58,47 @@ class Foresight:
         self._tasks: list[Question] = []
         self._eased: set[str] = set()
         self._holding: list[Question] = []
+        self._leased: list[Question] = []
         self._ready: dict[Pair, Question] = {}
         self._limit = 0
+        self._forgotten: set[Pair] = set()
         if registry and all(isinstance(command, _HARMLESS) for command in batch):
             self._foresee(batch, registry)
 
     def _foresee(self, batch: Sequence[Command], registry: Registry) -> None:
         ended: list[str] = []
+        others: list[str] = []
         for command in batch:
             match command:
                 case commands.AdmitRuns(runs=new):
                     self._refs.update(each.task for each in new)
                 case commands.CompleteRuns(results=results):
                     ended += [result.lease.uid for result in results]
+                case commands.RenewLeases(renewals=renewals):
+                    others += [renewal.lease.uid for renewal in renewals]
+                case commands.AppendLogs(batches=batches):
+                    others += [lease.uid for lease, _ in batches]
         self._tasks = tasks.finding(self._refs)
         self._eased = {run.task_uid for uid in ended if (run := registry.remembered(uid))}
         self._holding = [runs.holding(self._eased)] if self._eased else []
         pairs, self._limit = in_demand(dict(registry.takers(ended)), registry.maybe_ready)
         self._ready = {pair: runs.readying(*pair, self._limit) for pair in pairs}
+        if self._ready and (ended or others):
+            # Who holds ready runs must not wait for leased ones: another server may wait for it the other way round.
+            self._leased = [runs.locking({*ended, *others})]
 
     @property
     def questions(self) -> list[Question]:
         """What is to be answered before the turn looks."""
-        return [*self._tasks, *self._holding, *self._ready.values()]
+        return [*self._tasks, *self._holding, *self._leased, *self._ready.values()]
+
+    def forget(self, pair: Pair) -> None:
+        """Note that the turn changes which runs of a pair are ready."""
+        self._forgotten.add(pair)
+
+    def left(self) -> set[Pair]:
+        """Return the pairs some of whose ready runs were locked and then not asked for."""
+        return {pair for pair, question in self._ready.items() if question.rows}
 
     def tasks(self, turn: Turn, refs: set[TaskRef]) -> dict[TaskRef, Task]:
         """Return the live tasks that callers point at; missing ones are left out."""
@@ -101,8 +120,9 @@ class Foresight:
             pairs: which.
             limit: how many of each to look at.
         """
-        # What this turn has made ready was not there to be seen.
-        seen = {pair for pair in pairs if pair in self._ready and pair not in turn.outcome.ready}
+        # More can be taken, perhaps, than it seemed.
+        known = self._ready.keys() - self._forgotten if limit <= self._limit else set()
+        seen = {pair for pair in pairs if pair in known}
         asked = {pair: self._ready.pop(pair) if pair in seen else runs.readying(*pair, limit) for pair in pairs}
         if len(seen) < len(asked):
             answer(turn.connection, [question for pair, question in asked.items() if pair not in seen])

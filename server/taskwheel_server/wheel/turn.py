@@ -114,6 +114,8 @@ class Turn:
         run.state, run.state_reason = state, reason
         run.state_change_time = run.update_time = self.now
         if state.done:
+            if before is State.READY:
+                self.foresight.forget((run.namespace, run.handler))
             run.end_time = self.now
             run.lease_expire_time = run.deadline = None
             self.eased.add(run.task_uid)
@@ -129,6 +131,7 @@ class Turn:
         pair = run.namespace, run.handler
         self.registry.maybe_ready.add(pair)
         self.outcome.ready.add(pair)
+        self.foresight.forget(pair)
 
     def stop_worker(self, run: Run, *, lost: bool) -> None:
         """Have the worker that holds a run told to stop it, for it was cancelled, or is lost to the worker."""

@@ -1,7 +1,7 @@
 """All that differs between databases, and the one door through which statements of ours go.
 
-common      what a database must bring          arrays    columns as PostgreSQL's binary arrays
-sqlite, postgresql    the databases             types     columns of tables, where databases differ
+common      what a database must bring          types     columns of tables, where databases differ
+sqlite, postgresql    the databases             shapes, arrays, posts    statements as PostgreSQL takes them
 
 Hot statements are executed many rows at a time as plain driver text: for batches of a hundred rows that is twice as
 fast as compiled constructs. Everything else in `db` is SQLAlchemy Core and knows no dialect.

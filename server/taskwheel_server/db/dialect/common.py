@@ -132,7 +132,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def commit(self, connection: Connection) -> None:
-        """Commit the writing transaction. Raises StaleTurn for what was posted in it."""
+        """Commit the writing transaction. Raises StaleTurn, or one of `conflicts`, for what was posted in it."""
 
     @abstractmethod
     def roll_back(self, connection: Connection) -> None:
@@ -170,8 +170,8 @@ class Dialect(ABC):
             connection: in its writing transaction.
             statement: for one row, or for many.
             values: of the row, or the rows.
-            expected: how many rows it must change, else the transaction ends with StaleTurn: at once, or at any later
-                statement, at the latest instead of the commit.
+            expected: how many rows it must change, else the transaction ends with StaleTurn, or one of `conflicts`: at
+                once, or at any later statement, at the latest instead of the commit.
         """
 
     @abstractmethod

@@ -63,12 +63,12 @@ _CHANNEL = "taskwheel"
 # Of a writing transaction, held shared to its end.
 _TURNS = "x'7461736b77686566'::bigint"
 _NOTIFY = f"SELECT pg_notify('{_CHANNEL}', %b)".encode()
-# How long a transaction waits for its server amid what that posts: to PostgreSQL it is not idle
-# then, and no timeout ends it.
+# How long a transaction waits for its server amid what that posts, or to be rid of an answer: to PostgreSQL it is not
+# idle then, and no timeout ends it.
 _HUNG = "5s"
 _CUT_OFF = f"""
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+    WHERE datname = current_database() AND state = 'active' AND wait_event IN ('ClientRead', 'ClientWrite')
     AND state_change < clock_timestamp() - %s::interval AND pid = ANY(ARRAY(
         SELECT pid FROM pg_locks
         WHERE locktype = 'advisory' AND (classid::bigint << 32) + objid::bigint = {_TURNS}
@@ -117,7 +117,7 @@ class PostgreSQL(SharedDialect):
 
     def __init__(self) -> None:
         self._cursors = count()
-        # Of the writing transactions that have posted something.
+        # Of the writing transactions whose answers are still to come.
         self._posts: dict[psycopg.Connection, Posts] = {}
 
     def check(self, url: URL) -> URL:
@@ -169,7 +169,9 @@ class PostgreSQL(SharedDialect):
         # What failed has been raised, and has failed all that came after it.
         with suppress(psycopg.Error):
             self._await_posts(driver)
-        driver.rollback()
+        # Where the connection has gone, so has the transaction.
+        with suppress(psycopg.OperationalError):
+            driver.rollback()
 
     def _await_posts(self, driver: psycopg.Connection) -> None:
         if posts := self._posts.pop(driver, None):
@@ -279,7 +281,8 @@ def _engine(
     """Return an engine whose transactions begin with `begin`, one statement or two, and have `settings`.
 
     Without statements prepared (`prepare_threshold` is None) its connections may be a pooler's, which gives each
-    transaction whatever connection is free: then each brings its settings along, and leaves none behind.
+    transaction whatever connection is free: then each brings its settings along as statements of its beginning, and
+    leaves none behind.
     """
     session, transaction = ((), settings) if prepare_threshold is None else (settings, ())
     arguments = {name: value for name, value in _CONNECT.items() if name not in url.query}
