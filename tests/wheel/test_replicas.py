@@ -76,6 +76,14 @@ def hint(wheel: HandWheel) -> Hint:
     return Hint(said.ready, said.stops_elsewhere, said.sequences, said.logged, said.ended)
 
 
+def meet(wheel: HandWheel, other: HandWheel, hear: Callable[[Hint], None] = lambda _: None) -> None:
+    """Have both know of each other."""
+    wheel.store.listen(lambda _: None)
+    other.store.listen(hear)
+    while wheel.store.alone or other.store.alone:
+        pass
+
+
 def tell(wheel: HandWheel, said: Hint) -> None:
     wheel.wheel.hear(said)
     wheel.turn()
@@ -93,10 +101,7 @@ def test_a_run_admitted_on_one_starts_on_a_worker_of_another(wheel: HandWheel, o
 def test_a_run_whose_time_comes_on_one_is_told_to_the_others(wheel: HandWheel, other: HandWheel) -> None:
     wheel.task()
     heard: Queue[Hint] = Queue()
-    wheel.store.listen(lambda _: None)
-    other.store.listen(heard.put)
-    while wheel.store._hearing is None or wheel.store._hearing.alone:
-        pass
+    meet(wheel, other, heard.put)
     run = wheel.run(schedule_time=wheel.now + 1)
     wheel.clock.advance(1)
     wheel.turn()
@@ -520,6 +525,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> list[type[BaseException] | None
 def test_a_task_can_be_deleted_while_another_server_starts_its_runs(
     wheel: HandWheel, other: HandWheel, failures: list[type[BaseException] | None]
 ) -> None:
+    meet(wheel, other)
     worker = wheel.worker(10)
     for number in range(4):
         name = f"t{number}"

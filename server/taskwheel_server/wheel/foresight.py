@@ -51,9 +51,10 @@ class Foresight:
     Args:
         batch: the turn's commands; none for a turn that foresees nothing.
         registry: who can take runs.
+        alone: whether no other server is known to be at work on the store.
     """
 
-    def __init__(self, batch: Sequence[Command] = (), registry: Registry | None = None) -> None:
+    def __init__(self, batch: Sequence[Command] = (), registry: Registry | None = None, *, alone: bool = True) -> None:
         self._refs: set[TaskRef] = set()
         self._tasks: list[Question] = []
         self._eased: set[str] = set()
@@ -63,9 +64,9 @@ class Foresight:
         self._limit = 0
         self._forgotten: set[Pair] = set()
         if registry and all(isinstance(command, _HARMLESS) for command in batch):
-            self._foresee(batch, registry)
+            self._foresee(batch, registry, alone=alone)
 
-    def _foresee(self, batch: Sequence[Command], registry: Registry) -> None:
+    def _foresee(self, batch: Sequence[Command], registry: Registry, *, alone: bool) -> None:
         ended: list[str] = []
         others: list[str] = []
         for command in batch:
@@ -83,7 +84,7 @@ class Foresight:
         self._holding = [runs.holding(self._eased)] if self._eased else []
         pairs, self._limit = in_demand(dict(registry.takers(ended)), registry.maybe_ready)
         self._ready = {pair: runs.readying(*pair, self._limit) for pair in pairs}
-        if self._ready and (ended or others):
+        if self._ready and (ended or others) and not alone:
             # Who holds ready runs must not wait for leased ones: another server may wait for it the other way round.
             self._leased = [runs.locking({*ended, *others})]
 

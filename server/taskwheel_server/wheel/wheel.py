@@ -248,7 +248,9 @@ class Wheel:
         began = self.clock.now()
         try:
             # What a turn of unknown outcome has left changes what would be foreseen.
-            foresight = Foresight() if replay or self._unsure else Foresight(batch, self._registry)
+            foresight = (
+                Foresight() if replay or self._unsure else Foresight(batch, self._registry, alone=self._store.alone)
+            )
             with self._store.write(foresight.questions) as connection:
                 turn = self._turn(connection, foresight, replay=replay)
                 turn.eased |= self._eased
