@@ -61,3 +61,16 @@ def test_the_run_timeout_ends_on_time_all_the_same(wheel: HandWheel) -> None:
     run = wheel.started()
     outage(wheel, run, LEASE)
     assert (wheel.state(run), wheel.get(run).error_name) == (State.FAILED, "runTimeout")
+
+
+def test_traffic_after_an_outage_does_not_put_off_the_news_that_all_is_well(wheel: HandWheel) -> None:
+    wheel.task()
+    with Breaker(Point.STATEMENT, 1, unavailable, 1_000_000) as breaker:
+        breaker.watch(wheel.store)
+        with pytest.raises(Unavailable):
+            wheel.run()
+    assert wheel.wheel.stuck_since is not None
+    for _ in range(3):
+        wheel.clock.advance(SECOND // 2)
+        wheel.run()
+    assert wheel.wheel.stuck_since is None

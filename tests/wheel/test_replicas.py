@@ -553,6 +553,18 @@ def test_a_task_can_be_deleted_while_another_server_starts_its_runs(
     assert DeadlockDetected not in failures
 
 
+def test_two_servers_do_not_have_each_other_look_around_for_ever(
+    wheel: HandWheel, other: HandWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet(wheel, other)
+    told: list[Hint] = []
+    monkeypatch.setattr(other.store, "tell", lambda _, said: told.append(said))
+    other.wheel.hear(Hint(untold=True))
+    other.task()
+    assert any(outcome.untold for outcome in other.outcomes), "who waits here looks again"
+    assert [said.untold for said in told] == [False]
+
+
 def test_a_hint_that_says_too_much_says_to_look_around() -> None:
     full = Hint(ended={f"{number:036}" for number in range(1000)}, sequences={"default": 9})
     text = full.dump("me")

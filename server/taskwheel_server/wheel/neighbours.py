@@ -88,7 +88,8 @@ class Neighbours:
             return
         await_answers(turn.connection)
         record.number(turn)
-        hint = Hint(told.ready, told.stops_elsewhere, told.sequences, told.logged, told.ended, told.untold)
+        # What this server has not heard itself is no news to those who told it.
+        hint = Hint(told.ready, told.stops_elsewhere, told.sequences, told.logged, told.ended, turn.unsure)
         self._store.tell(turn.connection, hint)
 
 

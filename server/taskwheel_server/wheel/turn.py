@@ -53,6 +53,9 @@ class Turn:
         settings: the operator's.
         foresight: what it has learnt at its beginning.
         replay: whether this turn may have committed before.
+
+    Attributes:
+        unsure: whether another turn may have committed before, of which nobody was told.
     """
 
     connection: Connection
@@ -62,6 +65,7 @@ class Turn:
     settings: Settings
     foresight: Foresight
     replay: bool = False
+    unsure: bool = False
     events: list[tuple[str, EventType, int, str | None, str | None, str | None, str | None, str | None]] = field(
         default_factory=list
     )

@@ -288,7 +288,9 @@ class Wheel:
         self._neighbours.looked(turn)
         self._due = next_due(turn, told, self._due)
         ticking = None if self._due is None else max(self._due, self._next_tick)
-        times = [ticking, self._registry.next_deadline(), self._neighbours.next_look]
+        # A whole tick tells whether all is well again: what goes well in between must not put it off.
+        promised = self._next_time if self._failing else None
+        times = [ticking, self._registry.next_deadline(), self._neighbours.next_look, promised]
         self._next_time = min((instant for instant in times if instant is not None), default=None)
         if turn.sweep:
             self._next_sweep = turn.now
@@ -308,7 +310,7 @@ class Wheel:
 
     def _make_sure(self, turn: Turn) -> None:
         """Bring memory in line with the store after a turn of unknown outcome, and have all who wait look again."""
-        turn.outcome.untold = True
+        turn.unsure = turn.outcome.untold = True
         if self._away_since is not None and turn.now - self._away_since >= self.settings.lease // AWAY:
             # Nobody could renew meanwhile: what ran out is no sign of a lost worker.
             runs.extend_leases(turn.connection, turn.now + self.settings.lease)
