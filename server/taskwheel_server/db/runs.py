@@ -76,7 +76,8 @@ _READY = (
 _STATES = {int(state): state for state in State}
 _TRIGGERS = {int(trigger): trigger for trigger in Trigger}
 
-# Not `state IN …`, which an index names: where few runs are leased, that is an invitation to look for all of them.
+# Not the state alone, which indexes name: where few runs are in it, that is an invitation to look for all of them.
+_CLAIMABLE = "state + 0 = 3"
 _LEASED = "state + 0 IN (4, 5)"
 
 # Has the task a run that is neither done nor itself held back by the overlap policy?
@@ -287,7 +288,7 @@ def write_handed_back(connection: Connection, moves: Sequence[tuple[Run, State]]
 def write_started(connection: Connection, batch: Sequence[Run]) -> None:
     """Write claimed runs, fenced by their being ready."""
     rows = [(*_started(run), run.uid) for run in batch]
-    update_all(connection, runs, _STARTED, ("uid",), rows, "state + 0 = 3")
+    update_all(connection, runs, _STARTED, ("uid",), rows, _CLAIMABLE)
 
 
 def write_succeeded(connection: Connection, batch: Sequence[Run]) -> None:

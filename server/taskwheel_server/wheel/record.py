@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
 def record(turn: Turn) -> None:
     """Write the events of a turn, namespace by namespace in the order of their names."""
-    for namespace in sorted({event[0] for event in turn.events}):
-        mine = [event[1:] for event in turn.events if event[0] == namespace]
-        turn.numbered[namespace] = events.append(turn.connection, namespace, mine)
+    for namespace, rows in sorted(turn.events.items()):
+        turn.numbered[namespace] = events.append(turn.connection, namespace, rows)
 
 
 def number(turn: Turn) -> None:

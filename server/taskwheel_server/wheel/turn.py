@@ -66,9 +66,8 @@ class Turn:
     foresight: Foresight
     replay: bool = False
     unsure: bool = False
-    events: list[tuple[str, EventType, int, str | None, str | None, str | None, str | None, str | None]] = field(
-        default_factory=list
-    )
+    # By namespace, as `events.append` takes them.
+    events: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     # What is answered with the number of the last event, by namespace.
     numbered: dict[str, Question] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
@@ -100,11 +99,12 @@ class Turn:
 
     def emit_run(self, kind: EventType, run: Run) -> None:
         """Note an event of a run."""
-        self.events.append((run.namespace, kind, self.now, run.uid, None, run.state_reason, run.worker, None))
+        row = kind, self.now, run.uid, None, run.state_reason, run.worker, None
+        self.events.setdefault(run.namespace, []).append(row)
 
     def emit_task(self, kind: EventType, task: Task, detail: str) -> None:
         """Note an event of a task with its snapshot."""
-        self.events.append((task.namespace, kind, self.now, None, task.uid, None, None, detail))
+        self.events.setdefault(task.namespace, []).append((kind, self.now, None, task.uid, None, None, detail))
 
     def move(self, run: Run, state: State, reason: str | None) -> State:
         """Move a run in memory and return the state it left; its task and worker are told after the commit.
