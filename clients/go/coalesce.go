@@ -16,6 +16,9 @@ import (
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
 
+// reunion is how long a batch waits, at most, for the callers of the one before: they are on their way or not at all.
+const reunion = 500 * time.Microsecond
+
 // coalescer starts runs, those of concurrent callers together.
 //
 // One call of RunTask costs client and server several times what an item of BatchRunTasks does. Calls that may share a
@@ -24,7 +27,7 @@ import (
 //
 //   - closed: nothing of it is on its way. The next call opens it, and goes at once and alone, as RunTask;
 //   - open: something is on its way. Calls wait for it to return and then go together, up to 1,000 runs and 3 MiB at a
-//     time; when none waits, the lane is closed.
+//     time, with those whom it answered and who are back within a moment; when none waits, the lane is closed.
 //
 // So a lone caller waits for nobody, and batches grow with the load. Each call keeps an outcome of its own. A batch is
 // refused whole for the fault of one run: then all its calls go alone, each to its own answer or error, and so does a
@@ -119,19 +122,34 @@ func (c *coalescer) goOn(own lane) {
 
 func (c *coalescer) sendAll(own lane, calls []*call) {
 	for ; len(calls) > 0; calls = c.take(own) {
+		began, crowd := time.Now(), 0
 		for len(calls) > 0 {
 			size := batchSize(calls, func(one *call) *pb.RunTaskRequest { return one.request })
-			c.send(own, slices.DeleteFunc(calls[:size:size], func(one *call) bool { return one.ctx.Err() != nil }))
+			crowd = c.send(own, slices.DeleteFunc(calls[:size:size], func(one *call) bool { return one.ctx.Err() != nil }))
 			calls = calls[size:]
 		}
-		// Callers that have just been answered often have the next run at hand.
+		c.gather(own, crowd, min(time.Since(began)/8, reunion))
+	}
+}
+
+// gather gives callers that have just been answered, who often have the next run at hand, a moment to join those that
+// wait already: without it, two halves of a crowd go by turns.
+func (c *coalescer) gather(own lane, crowd int, most time.Duration) {
+	for end := time.Now().Add(most); c.waiting(own) < crowd && time.Now().Before(end); {
 		runtime.Gosched()
 	}
 }
 
-func (c *coalescer) send(own lane, calls []*call) {
+func (c *coalescer) waiting(own lane) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.lanes[own])
+}
+
+// send answers calls as one batch; crowd is how many callers the lane had by then.
+func (c *coalescer) send(own lane, calls []*call) (crowd int) {
 	if len(calls) == 0 {
-		return
+		return 0
 	}
 	// The batch has as long as the most patient of its callers; the others give up on their own.
 	patient := slices.MaxFunc(calls, func(a, b *call) int { return deadlineOf(a).Compare(deadlineOf(b)) })
@@ -142,6 +160,7 @@ func (c *coalescer) send(own lane, calls []*call) {
 		batch.Requests[i] = one.request
 	}
 	answer, err := c.tasks.BatchRunTasks(ctx, batch)
+	crowd = c.waiting(own) + len(calls)
 	switch codeOf(err) {
 	case codes.OK:
 		for i, one := range calls {
@@ -156,6 +175,7 @@ func (c *coalescer) send(own lane, calls []*call) {
 			one.outcome <- outcome{}
 		}
 	}
+	return crowd
 }
 
 func deadlineOf(one *call) time.Time {

@@ -71,6 +71,22 @@ func TestRunsThatComeMeanwhileGoTogether(t *testing.T) {
 	}
 }
 
+func TestABatchWaitsForTheCallersOfTheOneBefore(t *testing.T) {
+	client := pretend(t, &pretended{})
+	own := lane{}
+	client.coalescer.join(soon(t), own, nil)
+	go client.coalescer.join(soon(t), own, nil)
+	client.coalescer.gather(own, 1, time.Minute)
+	if waiting := client.coalescer.waiting(own); waiting != 1 {
+		t.Error(waiting)
+	}
+}
+
+func TestABatchDoesNotWaitForCallersWhoDoNotComeBack(t *testing.T) {
+	client := pretend(t, &pretended{})
+	client.coalescer.gather(lane{}, 1, 0)
+}
+
 func TestABatchThatIsRefusedIsTakenApart(t *testing.T) {
 	server := &pretended{
 		batch: func(context.Context, *pb.BatchRunTasksRequest) ([]*pb.TaskRun, error) {
