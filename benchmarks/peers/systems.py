@@ -61,7 +61,7 @@ OURS = (
     System("taskwheel, SQLite, Go client", _go("taskwheel"), services.taskwheel_on_sqlite),
     System(
         "taskwheel, PostgreSQL, plain calls",
-        _ours("plain_calls"),
+        _go("plain"),
         services.taskwheel_on_postgres,
         skips=("drain", "at_once", "schedules"),
     ),

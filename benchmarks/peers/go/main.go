@@ -46,7 +46,8 @@ type Peer interface {
 
 func main() {
 	log.SetFlags(0)
-	peer := map[string]func() Peer{"river": newRiver, "asynq": newAsynq, "taskwheel": newTaskwheel}[os.Args[1]]()
+	peers := map[string]func() Peer{"river": newRiver, "asynq": newAsynq, "taskwheel": newTaskwheel, "plain": newPlain}
+	peer := peers[os.Args[1]]()
 	switch os.Args[2] {
 	case "setup":
 		begin()

@@ -14,6 +14,7 @@ import (
 const (
 	noop     = "noop"
 	creators = 32
+	slots    = 4000 // River is not faster with more than its 1,000
 )
 
 // Taskwheel is a server, whatever its database, with the Go client and worker; it is at TASKWHEEL_ADDRESS.
@@ -44,6 +45,20 @@ func (t Taskwheel) Producer(int) func(Run) {
 	}
 }
 
+// Plain is a server without its client, as a load tool sees it: a unary call for each run.
+type Plain struct{ Taskwheel }
+
+func newPlain() Peer { return Plain{newTaskwheel().(Taskwheel)} }
+
+func (p Plain) Producer(int) func(Run) {
+	return func(run Run) {
+		request, err := taskwheel.NewRunRequest(noop, payload(run))
+		must(err)
+		_, err = p.client.Tasks.RunTask(p.ctx, request)
+		must(err)
+	}
+}
+
 func (t Taskwheel) Fill(runs int64) {
 	batches := make(chan int64)
 	var done sync.WaitGroup
@@ -69,7 +84,7 @@ func (t Taskwheel) Fill(runs int64) {
 }
 
 func (t Taskwheel) Work(seen func(Run)) func() {
-	worker := t.client.NewWorker(taskwheel.WorkerOptions{MaxConcurrentRuns: 1000}) // as many as River has
+	worker := t.client.NewWorker(taskwheel.WorkerOptions{MaxConcurrentRuns: slots})
 	worker.Handle(noop, func(_ context.Context, run *taskwheel.Run) (any, error) {
 		fields := run.GetPayload().GetFields()
 		seen(Run{ID: int64(fields["id"].GetNumberValue()), Time: int64(fields["time"].GetNumberValue())})
