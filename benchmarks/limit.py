@@ -25,7 +25,7 @@ from taskwheel_server.db.dialect import postgresql
 
 RUNS = 40_000
 BATCH = 1_000
-CREDIT = 1_000
+CREDIT = 4_000
 
 _statements: list[tuple[Any, Any, bool]] = []
 

@@ -82,8 +82,8 @@ func WithTimeout(timeout time.Duration) Option {
 }
 
 // WithCoalescing tells whether runs that are started with a payload while others are on their way go together, in one
-// BatchRunTasks, as soon as those are answered; they do by default. Each call keeps its own answer, error and deadline,
-// and one that finds nothing on its way goes at once.
+// BatchRunTasks, once those are answered and have had a moment to come back (half a millisecond at most); they do by
+// default. Each call keeps its own answer, error and deadline, and a lone caller's goes at once.
 func WithCoalescing(coalesce bool) Option {
 	return func(o *options) { o.coalesce = coalesce }
 }

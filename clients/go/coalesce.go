@@ -16,8 +16,12 @@ import (
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
 
-// reunion is how long a batch waits, at most, for the callers of the one before: they are on their way or not at all.
-const reunion = 500 * time.Microsecond
+// A batch waits for the callers of the one before for an eighth of the time that one took and for reunion at most, and
+// only while they keep coming: a pause ends the wait.
+const (
+	reunion = 500 * time.Microsecond
+	pause   = 50 * time.Microsecond
+)
 
 // coalescer starts runs, those of concurrent callers together.
 //
@@ -26,8 +30,8 @@ const reunion = 500 * time.Microsecond
 // A lane is
 //
 //   - closed: nothing of it is on its way. The next call opens it, and goes at once and alone, as RunTask;
-//   - open: something is on its way. Calls wait for it to return and then go together, up to 1,000 runs and 3 MiB at a
-//     time, with those whom it answered and who are back within a moment; when none waits, the lane is closed.
+//   - open: something is on its way, or has just been answered to callers who may be back in a moment. Calls wait and
+//     then go together, up to 1,000 runs and 3 MiB at a time; when none waits, the lane is closed.
 //
 // So a lone caller waits for nobody, and batches grow with the load. Each call keeps an outcome of its own. A batch is
 // refused whole for the fault of one run: then all its calls go alone, each to its own answer or error, and so does a
@@ -135,8 +139,13 @@ func (c *coalescer) sendAll(own lane, calls []*call) {
 // gather gives callers that have just been answered, who often have the next run at hand, a moment to join those that
 // wait already: without it, two halves of a crowd go by turns.
 func (c *coalescer) gather(own lane, crowd int, most time.Duration) {
-	for end := time.Now().Add(most); c.waiting(own) < crowd && time.Now().Before(end); {
+	now := time.Now()
+	end, last := now.Add(most), now
+	for before := c.waiting(own); before < crowd && now.Before(end) && now.Sub(last) < pause; now = time.Now() {
 		runtime.Gosched()
+		if waiting := c.waiting(own); waiting != before {
+			before, last = waiting, now
+		}
 	}
 }
 
@@ -146,7 +155,7 @@ func (c *coalescer) waiting(own lane) int {
 	return len(c.lanes[own])
 }
 
-// send answers calls as one batch; crowd is how many callers the lane had by then.
+// send answers calls as one batch; crowd is how many callers the lane may have soon, those that wait included.
 func (c *coalescer) send(own lane, calls []*call) (crowd int) {
 	if len(calls) == 0 {
 		return 0
@@ -160,9 +169,9 @@ func (c *coalescer) send(own lane, calls []*call) (crowd int) {
 		batch.Requests[i] = one.request
 	}
 	answer, err := c.tasks.BatchRunTasks(ctx, batch)
-	crowd = c.waiting(own) + len(calls)
 	switch codeOf(err) {
 	case codes.OK:
+		crowd = c.waiting(own) + len(calls)
 		for i, one := range calls {
 			one.outcome <- whole(one.request, answer.GetTaskRuns(), i)
 		}

@@ -71,27 +71,41 @@ func TestRunsThatComeMeanwhileGoTogether(t *testing.T) {
 	}
 }
 
-func TestABatchWaitsForTheCallersOfTheOneBefore(t *testing.T) {
-	client := pretend(t, &pretended{})
-	own := lane{}
+func TestABatchExpectsWhomItHasAnsweredBesideThoseThatWait(t *testing.T) {
+	client, own := pretend(t, &pretended{}), lane{}
 	client.coalescer.join(soon(t), own, nil)
-	go client.coalescer.join(soon(t), own, nil)
-	client.coalescer.gather(own, 1, time.Minute)
-	if waiting := client.coalescer.waiting(own); waiting != 1 {
+	answered := client.coalescer.join(soon(t), own, &pb.RunTaskRequest{})
+	client.coalescer.take(own)
+	client.coalescer.join(soon(t), own, nil)
+	if crowd := client.coalescer.send(own, []*call{answered}); crowd != 2 {
+		t.Error(crowd)
+	}
+}
+
+func TestABatchThatIsRefusedExpectsNobody(t *testing.T) {
+	client, own := pretend(t, &pretended{batch: refuse}), lane{}
+	client.coalescer.join(soon(t), own, nil)
+	refused := client.coalescer.join(soon(t), own, &pb.RunTaskRequest{})
+	if crowd := client.coalescer.send(own, []*call{refused}); crowd != 0 {
+		t.Error(crowd)
+	}
+}
+
+func refuse(context.Context, *pb.BatchRunTasksRequest) ([]*pb.TaskRun, error) {
+	return nil, status.Error(codes.NotFound, "one of them")
+}
+
+func TestABatchDoesNotWaitForCallersWhoDoNotComeBack(t *testing.T) {
+	client, own := pretend(t, &pretended{}), lane{}
+	client.coalescer.gather(own, 1, time.Hour)
+	if waiting := client.coalescer.waiting(own); waiting != 0 {
 		t.Error(waiting)
 	}
 }
 
-func TestABatchDoesNotWaitForCallersWhoDoNotComeBack(t *testing.T) {
-	client := pretend(t, &pretended{})
-	client.coalescer.gather(lane{}, 1, 0)
-}
-
 func TestABatchThatIsRefusedIsTakenApart(t *testing.T) {
 	server := &pretended{
-		batch: func(context.Context, *pb.BatchRunTasksRequest) ([]*pb.TaskRun, error) {
-			return nil, status.Error(codes.NotFound, "one of them")
-		},
+		batch: refuse,
 		runTask: func(_ context.Context, request *pb.RunTaskRequest) (*pb.TaskRun, error) {
 			if request.GetRequestId() == "c" {
 				return nil, status.Error(codes.NotFound, "this one")

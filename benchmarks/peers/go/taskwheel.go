@@ -14,7 +14,7 @@ import (
 const (
 	noop     = "noop"
 	creators = 32
-	slots    = 4000 // River is not faster with more than its 1,000
+	slots    = 4000
 )
 
 // Taskwheel is a server, whatever its database, with the Go client and worker; it is at TASKWHEEL_ADDRESS.
@@ -45,12 +45,13 @@ func (t Taskwheel) Producer(int) func(Run) {
 	}
 }
 
-// Plain is a server without its client, as a load tool sees it: a unary call for each run.
+// Plain is the client without coalescing: a unary call for each run, as a load tool makes them.
 type Plain struct{ Taskwheel }
 
 func newPlain() Peer { return Plain{newTaskwheel().(Taskwheel)} }
 
-func (p Plain) Producer(int) func(Run) {
+func (p Plain) Producer(callers int) func(Run) {
+	p.Taskwheel.Producer(callers)
 	return func(run Run) {
 		request, err := taskwheel.NewRunRequest(noop, payload(run))
 		must(err)

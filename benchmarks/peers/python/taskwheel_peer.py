@@ -14,7 +14,6 @@ from benchmarks.peers.python.protocol import End, Payload, Peer, Record, batches
 NOOP = "noop"
 # Batches under way at a time, so that the server has one while the client makes the next.
 FILLERS = 2
-# River is not faster with more than its 1,000.
 CONCURRENCY = 4000
 CREATORS = 32
 

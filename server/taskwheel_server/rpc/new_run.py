@@ -39,7 +39,9 @@ def read_new_run(request: Any, uid: str, path: str = "") -> NewRun:
     )
     if new.request_id:
         labels = sorted(new.labels.items())
-        new.request_digest = digest(new.priority, new.schedule_time, new.tags, labels, payload=new.payload)
+        new.request_digest = digest(
+            new.payload is None, new.priority, new.schedule_time, new.tags, labels, payload=new.payload or b""
+        )
     return new
 
 
@@ -73,9 +75,9 @@ def read_new_runs(request: Any, namespace: str, minter: Minter) -> list[NewRun]:
     return runs
 
 
-def digest(*intent: object, payload: bytes | None = None) -> bytes:
+def digest(*intent: object, payload: bytes = b"") -> bytes:
     """Return a digest of what a request asks for, to tell its repetition from a reuse of its request_id."""
-    hashed = hashlib.blake2b(repr((payload is None, *intent)).encode(), digest_size=16)
+    hashed = hashlib.blake2b(repr(intent).encode(), digest_size=16)
     # By itself: as text it would be four times its size.
-    hashed.update(payload or b"")
+    hashed.update(payload)
     return hashed.digest()
