@@ -16,8 +16,8 @@ import (
 	pb "example.com/taskwheel/go/taskwheel/v1"
 )
 
-// A batch waits for the callers of the one before for an eighth of the time that one took and for reunion at most, and
-// only while they keep coming: a pause ends the wait.
+// A batch waits for the callers of the one before for reunion at most, and only while they keep coming: a pause ends the
+// wait.
 const (
 	reunion = 500 * time.Microsecond
 	pause   = 50 * time.Microsecond
@@ -126,21 +126,21 @@ func (c *coalescer) goOn(own lane) {
 
 func (c *coalescer) sendAll(own lane, calls []*call) {
 	for ; len(calls) > 0; calls = c.take(own) {
-		began, crowd := time.Now(), 0
+		crowd := 0
 		for len(calls) > 0 {
 			size := batchSize(calls, func(one *call) *pb.RunTaskRequest { return one.request })
 			crowd = c.send(own, slices.DeleteFunc(calls[:size:size], func(one *call) bool { return one.ctx.Err() != nil }))
 			calls = calls[size:]
 		}
-		c.gather(own, crowd, min(time.Since(began)/8, reunion))
+		c.gather(own, crowd)
 	}
 }
 
 // gather gives callers that have just been answered, who often have the next run at hand, a moment to join those that
 // wait already: without it, two halves of a crowd go by turns.
-func (c *coalescer) gather(own lane, crowd int, most time.Duration) {
+func (c *coalescer) gather(own lane, crowd int) {
 	now := time.Now()
-	end, last := now.Add(most), now
+	end, last := now.Add(reunion), now
 	for before := c.waiting(own); before < crowd && now.Before(end) && now.Sub(last) < pause; now = time.Now() {
 		runtime.Gosched()
 		if waiting := c.waiting(own); waiting != before {

@@ -41,9 +41,7 @@ func concurrently(t *testing.T, client *Client, server *pretended, ctxs []contex
 		start(i)
 		for waiting := 0; waiting < i; {
 			runtime.Gosched()
-			client.coalescer.mu.Lock()
-			waiting = len(client.coalescer.lanes[lane{}])
-			client.coalescer.mu.Unlock()
+			waiting = client.coalescer.waiting(lane{})
 		}
 	}
 	close(release)
@@ -97,7 +95,7 @@ func refuse(context.Context, *pb.BatchRunTasksRequest) ([]*pb.TaskRun, error) {
 
 func TestABatchDoesNotWaitForCallersWhoDoNotComeBack(t *testing.T) {
 	client, own := pretend(t, &pretended{}), lane{}
-	client.coalescer.gather(own, 1, time.Hour)
+	client.coalescer.gather(own, 1)
 	if waiting := client.coalescer.waiting(own); waiting != 0 {
 		t.Error(waiting)
 	}

@@ -23,8 +23,13 @@ type Taskwheel struct {
 	client *taskwheel.Client
 }
 
-func newTaskwheel() Peer {
-	client, err := taskwheel.NewClient("")
+func newTaskwheel() Peer { return connect() }
+
+// newPlain makes a unary call for each run, as a load tool does.
+func newPlain() Peer { return connect(taskwheel.WithCoalescing(false)) }
+
+func connect(options ...taskwheel.Option) Taskwheel {
+	client, err := taskwheel.NewClient("", options...)
 	must(err)
 	return Taskwheel{context.Background(), client}
 }
@@ -41,21 +46,6 @@ func (t Taskwheel) Producer(int) func(Run) {
 	must(err)
 	return func(run Run) {
 		_, err := t.client.Run(t.ctx, noop, payload(run))
-		must(err)
-	}
-}
-
-// Plain is the client without coalescing: a unary call for each run, as a load tool makes them.
-type Plain struct{ Taskwheel }
-
-func newPlain() Peer { return Plain{newTaskwheel().(Taskwheel)} }
-
-func (p Plain) Producer(callers int) func(Run) {
-	p.Taskwheel.Producer(callers)
-	return func(run Run) {
-		request, err := taskwheel.NewRunRequest(noop, payload(run))
-		must(err)
-		_, err = p.client.Tasks.RunTask(p.ctx, request)
 		must(err)
 	}
 }
